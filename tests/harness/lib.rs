@@ -1,0 +1,1 @@
+//! Starts the real parts of the product for the end-to-end tests.
