@@ -1,0 +1,16 @@
+/**
+ * Sealift for web pages: send files sealed, open what others sent.
+ *
+ * Start with `SendJob` to send, `openLink` to receive, `openFiles` to open `.sealift` files without network.
+ */
+export { checkEnvironment } from './environment';
+export { DownloadJob } from './download';
+export { filesFromDirectory, filesFromDrop, filesFromInput } from './drop';
+export { generatePassword, passwordStrength, type Strength } from './strength';
+export { ManagedPackage, readManageLink, type ManagedInfo } from './manage';
+export { openFiles, openLink, Package } from './package';
+export { SealiftError } from './error';
+export { SendJob } from './send';
+export type {
+  Contents, DownloadState, Entry, Progress, Proof, Protection, SaveInto, SendOptions, SendResult, SendState, SourceFile, Transport,
+} from './types';
