@@ -1,0 +1,202 @@
+//! Uploads: bytes arrive in `NAME.partial`, part by part, and appear under NAME at the commit.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+
+use crate::sync::GroupSync;
+use crate::{DiskFile, Docroot, DocrootError, Name, disk};
+
+/// An upload in progress. Cheap to clone; clones share the file and its syncs.
+#[derive(Clone)]
+pub struct Upload {
+    file: Arc<dyn DiskFile>,
+    syncs: Arc<GroupSync>,
+    length_bytes: u64,
+    here: bool,
+}
+
+impl Docroot {
+    /// Starts an upload, or goes on with the one a crash or a restart left behind. Room for all of it is
+    /// reserved and its name is durable before this returns. One [`Upload`] per name at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`DocrootError::DiskFull`] when the free space would fall under the minimum;
+    /// [`DocrootError::Exists`] when it was committed before; [`DocrootError::Storage`].
+    pub async fn create(&self, name: &Name, length_bytes: u64) -> Result<Upload, DocrootError> {
+        let (name, free_bytes_min) = (name.clone(), self.free_bytes_min);
+        let file = self
+            .call(move |disk| {
+                let (folder, partial) = (name.folder(), name.partial());
+                if disk.open(folder, name.leaf(), false).is_ok() {
+                    return Err(DocrootError::Exists);
+                }
+                let present = disk
+                    .open(folder, &partial, false)
+                    .and_then(|file| file.length_bytes())
+                    .unwrap_or(0);
+                let wanted = length_bytes
+                    .saturating_sub(present)
+                    .saturating_add(free_bytes_min);
+                if disk.free_bytes()? < wanted {
+                    return Err(DocrootError::DiskFull);
+                }
+                disk.make_folder(folder)?;
+                let file = disk.open(folder, &partial, true)?;
+                if let Err(error) = file.reserve(length_bytes) {
+                    if present == 0 {
+                        let _ = disk.remove(folder, &partial);
+                    }
+                    return Err(error.into());
+                }
+                disk.sync_folder(Some(folder))?;
+                disk.sync_folder(None)?;
+                Ok(file)
+            })
+            .await?;
+        let here = self.disk.on_callers_thread();
+        Ok(Upload {
+            syncs: GroupSync::new(Arc::clone(&file), here),
+            file,
+            length_bytes,
+            here,
+        })
+    }
+
+    /// Makes an upload appear under its name: sync, rename without replacing, sync the folder.
+    /// Doing it again is the same as once, also after a crash in the middle (S5).
+    ///
+    /// # Errors
+    ///
+    /// [`DocrootError::Length`] when what is stored is not as long as announced; [`DocrootError::Exists`] when
+    /// a partial one and a committed one stand side by side; [`DocrootError::Missing`]; [`DocrootError::Storage`].
+    pub async fn commit(&self, name: &Name, length_bytes: u64) -> Result<(), DocrootError> {
+        let name = name.clone();
+        self.call(move |disk| {
+            let (folder, partial) = (name.folder(), name.partial());
+            let found = match disk.open(folder, &partial, false) {
+                Ok(file) => {
+                    check_length(&*file, length_bytes)?;
+                    file.sync_data()?;
+                    disk.rename(folder, &partial, name.leaf(), false)?;
+                    file
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    disk.open(folder, name.leaf(), false)?
+                }
+                Err(error) => return Err(error.into()),
+            };
+            disk.sync_folder(Some(folder))?;
+            check_length(&*found, length_bytes)
+        })
+        .await
+    }
+
+    /// Ends an upload without keeping anything of it.
+    ///
+    /// # Errors
+    ///
+    /// [`DocrootError::Storage`].
+    pub async fn abort(&self, name: &Name) -> Result<(), DocrootError> {
+        let name = name.clone();
+        self.call(move |disk| {
+            crate::gone_is_fine(disk.remove(name.folder(), &name.partial()))?;
+            crate::gone_is_fine(disk.sync_folder(Some(name.folder())))
+        })
+        .await
+    }
+}
+
+fn check_length(file: &dyn DiskFile, expected: u64) -> Result<(), DocrootError> {
+    let found = file.length_bytes()?;
+    if found == expected {
+        Ok(())
+    } else {
+        Err(DocrootError::Length { expected, found })
+    }
+}
+
+impl Upload {
+    /// Starts one part: `length_bytes` from `offset`. Parts may come in any order, several at once.
+    ///
+    /// # Errors
+    ///
+    /// [`DocrootError::OutOfRange`].
+    pub fn part(&self, offset: u64, length_bytes: u64) -> Result<PartWriter, DocrootError> {
+        match offset.checked_add(length_bytes) {
+            Some(end) if end <= self.length_bytes => Ok(PartWriter {
+                upload: self.clone(),
+                era: self.syncs.era(),
+                position: offset,
+                end,
+                writing: None,
+            }),
+            _ => Err(DocrootError::OutOfRange),
+        }
+    }
+}
+
+/// Writes one part in place, as its bytes arrive. At most one write is under way, so a part holds two slices
+/// at most: the one being written and the one that the caller fills.
+pub struct PartWriter {
+    upload: Upload,
+    era: u64,
+    position: u64,
+    end: u64,
+    writing: Option<JoinHandle<Result<(), DocrootError>>>,
+}
+
+impl PartWriter {
+    /// Takes the next bytes of the part. Returns when the write before this one has ended.
+    ///
+    /// # Errors
+    ///
+    /// Those of the write before; [`DocrootError::OutOfRange`] past the part's end;
+    /// [`DocrootError::SyncFailed`] when a sync failed since the part began.
+    pub async fn write(&mut self, slices: Vec<Bytes>) -> Result<(), DocrootError> {
+        let length: u64 = slices.iter().map(|slice| slice.len() as u64).sum();
+        let offset = self.position;
+        if length > self.end - offset {
+            return Err(DocrootError::OutOfRange);
+        }
+        if self.upload.syncs.era() != self.era {
+            return Err(DocrootError::SyncFailed);
+        }
+        self.settle().await?;
+        self.position += length;
+        let (file, here) = (Arc::clone(&self.upload.file), self.upload.here);
+        self.writing = Some(disk::start(here, move || {
+            Ok(file.write_at(offset, &slices)?)
+        }));
+        Ok(())
+    }
+
+    /// Returns once everything written is durable: a sync that began after the last write ended has succeeded.
+    /// Several parts that wait at once share one sync.
+    ///
+    /// # Errors
+    ///
+    /// [`DocrootError::OutOfRange`] when bytes are missing; those of the last write;
+    /// [`DocrootError::SyncFailed`]: the part must be sent again.
+    pub async fn durable(mut self) -> Result<(), DocrootError> {
+        self.settle().await?;
+        if self.position != self.end {
+            return Err(DocrootError::OutOfRange);
+        }
+        self.upload.syncs.durable(self.era).await
+    }
+
+    /// Gives the part up. Returns when its last write has ended, so that a newer attempt may begin (S2).
+    pub async fn stop(mut self) {
+        let _ = self.settle().await;
+    }
+
+    async fn settle(&mut self) -> Result<(), DocrootError> {
+        match self.writing.take() {
+            None => Ok(()),
+            Some(write) => disk::ended(write.await),
+        }
+    }
+}
