@@ -1,0 +1,220 @@
+//! Every reason why something did not work: one list of stable codes for browser, command line,
+//! relay and documentation, each with the sentence a person reads.
+//!
+//! A code never changes its meaning and is never used for something else. [`Code::as_str`] is
+//! what travels and what scripts match on; [`Code::sentence`] says what happened and what to do.
+
+use core::fmt;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $retry:literal, $sentence:literal;)*) => {
+        /// Why something did not work. See the module's documentation.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        #[non_exhaustive]
+        pub enum Code { $($(#[$doc])* #[doc = ""] #[doc = $sentence] $name,)* }
+
+        impl Code {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The stable name: snake_case, the same everywhere.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// What happened and what to do, in plain English.
+            #[must_use]
+            pub fn sentence(self) -> &'static str {
+                match self { $(Self::$name => $sentence,)* }
+            }
+
+            /// Whether trying the same thing again later can help.
+            #[must_use]
+            pub fn retryable(self) -> bool {
+                match self { $(Self::$name => $retry,)* }
+            }
+
+            /// The code with this name; [`Code::Unknown`] for one from a newer version.
+            #[must_use]
+            pub fn parse(text: &str) -> Self {
+                match text { $($text => Self::$name,)* _ => Self::Unknown }
+            }
+        }
+    };
+}
+
+codes! {
+    // --- who may do what
+    /// The owner token is not the package's.
+    Unauthorized = "unauthorized", false, "This link does not give the right to change this package. Use the manage link that was made when it was sent.";
+    /// Sending needs a grant and there is none.
+    GrantRequired = "grant_required", false, "Sending to this relay needs an invitation. Ask its operator for a send link.";
+    /// The grant was made up, changed, or for another relay.
+    GrantInvalid = "grant_invalid", false, "This invitation is not valid. Ask the relay's operator for a new send link.";
+    /// The grant is over.
+    GrantExpired = "grant_expired", false, "This invitation has run out. Ask the relay's operator for a new send link.";
+    /// Origin or Host is not one of the relay's own.
+    OriginRefused = "origin_refused", false, "This page may not use this relay. Open the page that the relay itself serves.";
+
+    // --- the session
+    /// Another client holds the session.
+    SessionBusy = "session_busy", true, "This package is being sent from another tab or computer. Take over here, or go on there.";
+    /// Another client took the session over.
+    Superseded = "superseded", false, "Sending goes on in another tab or on another computer. This one has stopped.";
+    /// The client speaks an older protocol than the relay accepts.
+    ClientTooOld = "client_too_old", false, "This page or program is too old for this relay. Reload the page, or install a newer version.";
+    /// The relay speaks an older protocol than the client accepts.
+    RelayTooOld = "relay_too_old", false, "This relay is too old for this page or program. Ask its operator to update it.";
+    /// A peer broke the protocol.
+    Malformed = "malformed", false, "The two sides did not understand each other. Reload and try again; if it happens again, report it.";
+    /// The relay is stopping.
+    Draining = "draining", true, "The relay is being restarted. Sending goes on by itself.";
+    /// The relay has no room for another lane or package now.
+    RelayBusy = "relay_busy", true, "The relay is busy. Sending goes on by itself as soon as there is room.";
+    /// No lane could be opened for longer than policy allows.
+    NetworkLost = "network_lost", true, "The relay cannot be reached. Check the network connection and try again.";
+    /// A person stopped it.
+    Cancelled = "cancelled", false, "It was cancelled. Nothing was kept.";
+
+    // --- packages, files, parts
+    /// No such package.
+    NotFound = "not_found", false, "There is no such package. It may have expired or been deleted, or the link is incomplete.";
+    /// The package is over.
+    Expired = "expired", false, "This package has expired and was deleted.";
+    /// Other bytes are stored under this id (rule F3).
+    Conflict = "conflict", false, "Something else is already stored under this name. Start again.";
+    /// The package is finished and never changes.
+    AlreadyFinished = "already_finished", false, "This package was already sent and cannot be changed.";
+    /// Something is still missing.
+    NotComplete = "not_complete", true, "Not everything has arrived yet. Sending goes on by itself.";
+    /// What the relay stored is not what was sent (rule F3).
+    StoredDiffers = "stored_differs", false, "The relay did not store what was sent. Do not use this relay, and tell its operator.";
+    /// A newer attempt for this part exists.
+    OldAttempt = "old_attempt", true, "A newer attempt to send this part is under way.";
+    /// This part is stored already.
+    PartDurable = "part_durable", true, "This part is already stored.";
+    /// The last part came before all others were durable (rule C3).
+    LastPartEarly = "last_part_early", true, "The last part has to wait until all others are stored.";
+    /// A length that does not fit the plan.
+    BadLength = "bad_length", false, "A part had the wrong length. Reload and try again.";
+    /// A segment's framing or the seal's is wrong.
+    BadFraming = "bad_framing", false, "Sealed data arrived damaged or is not sealed at all.";
+    /// Not a keyring, or a forbidden one.
+    BadKeyring = "bad_keyring", false, "The keyring is damaged or not one that this version understands.";
+    /// Not a head, or a forbidden one.
+    BadHead = "bad_head", false, "The file's head is damaged or not one that this version understands.";
+    /// The length is not a padded one (rule F1).
+    BadPadding = "bad_padding", false, "The file's length is not padded. Update the page or program.";
+    /// A key derivation cheaper than policy allows.
+    KdfTooWeak = "kdf_too_weak", false, "The password is not protected well enough for this relay. Update the page or program.";
+    /// Policy demands a password.
+    PasswordRequired = "password_required", false, "This relay takes only packages protected by a password. Choose one.";
+    /// Policy or format limit on length.
+    TooLarge = "too_large", false, "This is larger than the relay accepts.";
+    /// Too many files.
+    TooManyFiles = "too_many_files", false, "These are more files than one package can hold. Send them in several packages.";
+    /// Too many lanes.
+    TooManyLanes = "too_many_lanes", true, "Too many connections for one package.";
+    /// The disk is nearly full.
+    StorageFull = "storage_full", true, "The relay's storage is full. Ask its operator to make room; sending goes on by itself.";
+    /// Storage failed.
+    StorageFailed = "storage_failed", true, "The relay could not store the data. Ask its operator to look at the storage.";
+    /// A bug.
+    Internal = "internal", true, "The relay made a mistake. Try again; if it happens again, report it.";
+    /// The package cannot be continued by this client.
+    NotResumable = "not_resumable", false, "This package cannot be continued from here. Send the files again.";
+
+    // --- the sender's own files
+    /// Size, time or content changed while it was sent (rules C1, C2).
+    FileChanged = "file_changed", false, "A file changed while it was being sent. Nothing mixed was stored; send it again when it no longer changes.";
+    /// It cannot be read any more.
+    FileUnreadable = "file_unreadable", false, "A file cannot be read any more. It may have been moved or deleted, or its disk removed.";
+    /// A name that is longer than names may be, or impossible.
+    BadName = "bad_name", false, "A file's name cannot be used. Rename the file and try again.";
+    /// Nothing was chosen.
+    NothingToSend = "nothing_to_send", false, "There is nothing to send. Add a file or a folder first.";
+
+    // --- opening
+    /// No slot opened with this password.
+    WrongPassword = "wrong_password", false, "The password is wrong. Check upper and lower case and try again.";
+    /// A check failed that only damage or tampering explains.
+    Damaged = "damaged", false, "The data was damaged or changed. Do not use it; fetch it again or ask the sender.";
+    /// The end is missing.
+    CutShort = "cut_short", true, "The file is cut short: its end is missing. Fetch it again.";
+    /// The link's checksum or length is wrong (rules L1, L2).
+    CutLink = "cut_link", false, "The link is incomplete. Copy the whole of it, to the last character.";
+    /// Not a link of ours.
+    BadLink = "bad_link", false, "This is not a Sealift link.";
+    /// The package is not the one that the link names.
+    PinMismatch = "pin_mismatch", false, "This is not the package that the link was made for. Ask the sender, and tell the relay's operator.";
+    /// A newer or unknown format.
+    UnsupportedFormat = "unsupported_format", false, "This was made by a newer version. Update the page or program.";
+    /// Not a sealed file.
+    NotSealed = "not_sealed", false, "This is not a Sealift file.";
+    /// A needed sealed file is not there.
+    FileMissing = "file_missing", false, "A part of this package is missing. Add all of its files.";
+    /// Key derivation ran out of memory.
+    OutOfMemory = "out_of_memory", true, "There is not enough memory. Close other tabs or programs and try again.";
+
+    // --- this computer
+    /// Workers, WASM or randomness are missing.
+    EnvironmentUnsupported = "environment_unsupported", false, "This browser cannot seal files. Nothing was sent. Use a current browser, or the command line.";
+    /// Local disk.
+    WriteFailed = "write_failed", true, "The file could not be saved on this computer. Check that there is room and try again.";
+    /// Too large to be held in memory, and no better way to save.
+    TooLargeHere = "too_large_here", false, "This browser cannot save a file of this size. Use a current Chrome or Firefox, or the command line.";
+    /// Options that exclude each other, or an argument that must not be one.
+    BadUsage = "bad_usage", false, "This cannot be done that way. See the help for what goes together.";
+    /// A code from a newer version.
+    Unknown = "unknown", false, "Something went wrong that this version does not know. Update the page or program.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl<C> minicbor::Encode<C> for Code {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.str(self.as_str())?.ok()
+    }
+}
+
+impl<'b, C> minicbor::Decode<'b, C> for Code {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        Ok(Self::parse(d.str()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_stable_unique_and_snake_case() {
+        for (index, code) in Code::ALL.iter().enumerate() {
+            let name = code.as_str();
+            assert_eq!(Code::parse(name), *code);
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+            assert!(Code::ALL[..index].iter().all(|other| other.as_str() != name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_sentence_is_one() {
+        for code in Code::ALL {
+            assert!(code.sentence().ends_with('.'), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_code_from_the_future_is_unknown() {
+        assert_eq!(Code::parse("moon_too_full"), Code::Unknown);
+    }
+}

@@ -1,0 +1,1 @@
+//! Messages survive the wire, and hostile ones are refused.
