@@ -149,11 +149,45 @@ codes! {
     /// The package is not the one that the link names.
     PinMismatch = "pin_mismatch", false, "This is not the package that the link was made for. Ask the sender, and tell the relay's operator.";
     /// A newer or unknown format.
-    UnsupportedFormat = "unsupported_format", false, "This was made by a newer version. Update the page or program.";
+    UnknownVersion = "unknown_version", false, "This was made by a newer version. Update the page or program.";
     /// Not a sealed file.
     NotSealed = "not_sealed", false, "This is not a Sealift file.";
     /// A needed sealed file is not there.
     FileMissing = "file_missing", false, "A part of this package is missing. Add all of its files.";
+    /// The keyring's checksum or MAC is wrong.
+    DamagedKeyring = "damaged_keyring", false, "The keyring was damaged or changed. Fetch it again or ask the sender.";
+    /// The head's checksum or commitment is wrong.
+    DamagedHead = "damaged_head", false, "A file's head was damaged or changed. Fetch it again or ask the sender.";
+    /// A segment does not authenticate.
+    DamagedContent = "damaged_content", false, "A file's content was damaged or changed. Do not use it; fetch it again or ask the sender.";
+    /// The list of files is not one that a sealer writes.
+    DamagedManifest = "damaged_manifest", false, "The package's list of files was damaged or changed. Fetch it again or ask the sender.";
+    /// Every piece is genuine, but not from one and the same sealing.
+    SealMismatch = "seal_mismatch", false, "Pieces of this file belong to different versions of it. Do not use it; fetch it again or ask the sender.";
+    /// A file is not the one its manifest pins, or not listed, or there twice.
+    ContentMismatch = "content_mismatch", false, "A file is not the one that this package lists. Do not use it; fetch it again or ask the sender.";
+    /// Keyring, head and path name different packages.
+    PackageMismatch = "package_mismatch", false, "These pieces belong to different packages. Put the files of one package together.";
+    /// More memory or time than any client gives.
+    KdfTooExpensive = "kdf_too_expensive", false, "Opening this would take more memory or time than is safe. It was not made by Sealift, or it was changed.";
+    /// A password is needed.
+    PasswordNeeded = "password_needed", false, "This package opens with a password. Ask the sender for it.";
+    /// The link's secret is needed.
+    LinkNeeded = "link_needed", false, "This package opens only with its whole link. Ask the sender for it.";
+    /// No slot fits what was given.
+    NoSlot = "no_slot", false, "Nothing in this package opens with what was given. Ask the sender.";
+    /// The link's secret does not open it.
+    WrongLink = "wrong_link", false, "This link does not open this package. Ask the sender for the right one.";
+    /// Something stands behind the end.
+    TrailingBytes = "trailing_bytes", false, "There is something after the file's end. It was changed, or several files were joined.";
+    /// An older keyring than this client has seen (rule K2).
+    OldKeyring = "old_keyring", false, "The relay gave an older password state than this computer has seen. Do not use it, and tell the relay's operator.";
+    /// The open-length form (rule F6).
+    OpenLengthRefused = "open_length_refused", false, "This was sealed from a pipe, without its length. Relays and packages take files of known length only.";
+    /// Empty, or longer than passwords may be.
+    PasswordLength = "password_length", false, "The password is empty or longer than 1,024 bytes. Choose another one.";
+    /// Calls in the wrong order.
+    Misuse = "misuse", false, "The program made a mistake. Report it.";
     /// Key derivation ran out of memory.
     OutOfMemory = "out_of_memory", true, "There is not enough memory. Close other tabs or programs and try again.";
 
