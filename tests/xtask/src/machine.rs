@@ -1,0 +1,214 @@
+//! What a machine needs, each piece found, installed, or named with the command to run.
+
+use crate::process::{output, run_bounded, step};
+use crate::repo::Repo;
+use crate::{fingerprint, fingerprint::Fingerprint};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const NODE_MAJOR_MIN: u32 = 20;
+const NETWORK_LIMIT: Duration = Duration::from_secs(600);
+
+/// Makes sure the active toolchain can build for a WebAssembly target.
+pub(crate) fn rust_target(repo: &Repo, target: &str) -> Result<()> {
+    let libraries =
+        output(
+            repo.command("rustc")
+                .args(["--print", "target-libdir", "--target", target]),
+        )?;
+    if Path::new(libraries.trim()).is_dir() {
+        return Ok(());
+    }
+    let by_hand = format!("rustup target add {target}");
+    if !on_path("rustup") {
+        bail!(
+            "Rust lacks the target {target}, and rustup is not installed. With rustup: {by_hand}"
+        );
+    }
+    step(&format!("adding the Rust target {target}"), || {
+        run_bounded(
+            repo.command("rustup").args(["target", "add", target]),
+            NETWORK_LIMIT,
+            &by_hand,
+        )
+    })
+}
+
+/// Checks that Node and npm are there, and new enough.
+pub(crate) fn node(repo: &Repo) -> Result<()> {
+    let advice = format!(
+        "Node.js {NODE_MAJOR_MIN} or newer, with npm, is needed: https://nodejs.org, or on Debian `sudo apt-get install nodejs npm`"
+    );
+    if !on_path("node") || !on_path("npm") {
+        bail!("{advice}");
+    }
+    let version = output(repo.command("node").arg("--version"))?;
+    let major = version
+        .trim()
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .and_then(|text| text.parse().ok());
+    if major.is_none_or(|major: u32| major < NODE_MAJOR_MIN) {
+        bail!("{advice}. Found: {}", version.trim());
+    }
+    Ok(())
+}
+
+/// Installs a folder's npm packages exactly as its lock file says, if that has changed.
+pub(crate) fn npm_ci(repo: &Repo, folder: &Path) -> Result<()> {
+    let lock = Fingerprint::new()
+        .files([
+            folder.join("package.json"),
+            folder.join("package-lock.json"),
+        ])?
+        .finish();
+    let stamp = folder.join("node_modules/.sealift-installed");
+    if fingerprint::matches(&stamp, &lock) {
+        return Ok(());
+    }
+    node(repo)?;
+    let shown = folder
+        .strip_prefix(&repo.root)
+        .unwrap_or(folder)
+        .display()
+        .to_string();
+    step(&format!("installing the npm packages of {shown}"), || {
+        run_bounded(
+            repo.command("npm")
+                .args([
+                    "ci",
+                    "--no-audit",
+                    "--no-fund",
+                    "--prefer-offline",
+                    "--loglevel=error",
+                ])
+                .args(["--fetch-retries=2", "--fetch-timeout=60000"])
+                .current_dir(folder),
+            NETWORK_LIMIT,
+            &format!("cd {shown} && npm ci"),
+        )
+    })?;
+    fingerprint::write(&stamp, &lock)
+}
+
+/// Finds a Chrome or Chromium, or installs Debian's. `CHROMIUM` names another one.
+pub(crate) fn chromium(repo: &Repo) -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("CHROMIUM") {
+        let named = PathBuf::from(named);
+        if !named.is_file() {
+            bail!("CHROMIUM names {}, which is not there", named.display());
+        }
+        return Ok(named);
+    }
+    if let Some(found) = installed_chromium() {
+        return Ok(found);
+    }
+    debian_package(repo, "chromium", "Chromium")?;
+    installed_chromium()
+        .context("the package chromium is installed, but there is no program of that name")
+}
+
+fn installed_chromium() -> Option<PathBuf> {
+    let apple = PathBuf::from("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome");
+    [
+        "chromium",
+        "google-chrome",
+        "google-chrome-stable",
+        "chromium-browser",
+    ]
+    .into_iter()
+    .find_map(find_on_path)
+    .or_else(|| apple.is_file().then_some(apple))
+}
+
+/// A Python with the packages of `requirements`, in a virtual environment of its own outside
+/// the clone.
+pub(crate) fn python(repo: &Repo, requirements: &Path) -> Result<PathBuf> {
+    if !on_path("python3") {
+        debian_package(repo, "python3", "Python 3")?;
+    }
+    let wanted = Fingerprint::new()
+        .text(&output(Command::new("python3").arg("--version"))?)
+        .files([requirements.to_owned()])?
+        .finish();
+    let folder = repo
+        .cache
+        .join(format!("python-{}", wanted.get(..12).unwrap_or(&wanted)));
+    let python = folder.join("bin/python");
+    let stamp = folder.join("installed");
+    if fingerprint::matches(&stamp, &wanted) && python.is_file() {
+        return Ok(python);
+    }
+    step("making a Python environment for the decoders", || {
+        if output(Command::new("python3").args(["-c", "import ensurepip"])).is_err() {
+            debian_package(repo, "python3-venv", "Python's venv module")?;
+        }
+        output(
+            Command::new("python3")
+                .args(["-m", "venv", "--clear"])
+                .arg(&folder),
+        )?;
+        run_bounded(
+            Command::new(&python)
+                .args([
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "-r",
+                ])
+                .arg(requirements),
+            NETWORK_LIMIT,
+            &format!(
+                "{} -m pip install -r {}",
+                python.display(),
+                requirements.display()
+            ),
+        )
+    })?;
+    fingerprint::write(&stamp, &wanted)?;
+    Ok(python)
+}
+
+/// Installs one of Debian's packages, as root; anybody else gets the line to run.
+fn debian_package(repo: &Repo, package: &str, what: &str) -> Result<()> {
+    let by_hand = format!("sudo apt-get install {package}");
+    if !on_path("apt-get") {
+        bail!("{what} is needed and was not found; install it with your system's packages");
+    }
+    if output(repo.command("id").arg("-u"))?.trim() != "0" {
+        bail!("{what} is needed and was not found. Run: {by_hand}");
+    }
+    step(
+        &format!("installing {what} (apt-get install {package})"),
+        || {
+            let apt = |arguments: &[&str]| {
+                run_bounded(
+                    repo.command("apt-get")
+                        .env("DEBIAN_FRONTEND", "noninteractive")
+                        .arg("-qq")
+                        .args(arguments),
+                    NETWORK_LIMIT,
+                    &by_hand,
+                )
+            };
+            apt(&["update"])?;
+            apt(&["install", "-y", "--no-install-recommends", package])
+        },
+    )
+}
+
+fn on_path(program: &str) -> bool {
+    find_on_path(program).is_some()
+}
+
+fn find_on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}

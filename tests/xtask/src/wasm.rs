@@ -1,0 +1,137 @@
+//! Rust to WebAssembly: compile, generate the bindings, optimise.
+//!
+//! The bindings generator is the library crate of wasm-bindgen's command line, pinned by the same
+//! lock file as the macro, so that the two always fit together and nothing is installed.
+
+use crate::process::{output, run, step};
+use crate::repo::Repo;
+use crate::{fingerprint, fingerprint::Fingerprint, machine};
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+use wasm_bindgen_cli_support::Bindgen;
+
+const TARGET: &str = "wasm32-unknown-unknown";
+/// Package and the stem of its files.
+const MODULES: [(&str, &str); 2] = [
+    ("sealift-client-wasm", "sealift_client_wasm"),
+    ("sealift-strength", "sealift_strength"),
+];
+/// What every browser with WebTransport understands, and what the compiler may use.
+const FEATURES: &str = "+simd128,+bulk-memory,+sign-ext,+mutable-globals,+nontrapping-fptoint";
+const OPTIMISE: [&str; 9] = [
+    "-O3",
+    "--enable-simd",
+    "--enable-bulk-memory",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-multivalue",
+    "--strip-debug",
+];
+
+/// Builds the modules and their bindings into `web/src/wasm`, unless nothing has changed.
+/// The npm packages of `web` must be there: `wasm-opt` comes from one of them.
+pub(crate) fn build(repo: &Repo) -> Result<()> {
+    let out = repo.web().join("src/wasm");
+    let inputs = inputs(repo)?;
+    let stamp = out.join(".fingerprint");
+    if fingerprint::matches(&stamp, &inputs) {
+        return Ok(());
+    }
+    machine::rust_target(repo, TARGET)?;
+    if out.exists() {
+        fs::remove_dir_all(&out)?;
+    }
+    fs::create_dir_all(&out)?;
+    step("compiling the encryption to WebAssembly", || compile(repo))?;
+    for (_, stem) in MODULES {
+        let compiled = repo
+            .target
+            .join(TARGET)
+            .join("wasm")
+            .join(format!("{stem}.wasm"));
+        step(
+            &format!("generating bindings and optimising {stem}"),
+            || {
+                bind(&compiled, &out)?;
+                optimise(repo, &out.join(format!("{stem}_bg.wasm")))
+            },
+        )?;
+    }
+    fingerprint::write(&stamp, &inputs)
+}
+
+fn inputs(repo: &Repo) -> Result<String> {
+    let sources = ["client-wasm", "relay/protocol"];
+    let mut print = Fingerprint::new()
+        .text(&output(repo.command("rustc").arg("-vV"))?)
+        .text(include_str!("wasm.rs"))
+        .files(
+            ["Cargo.toml", "Cargo.lock", "web/package-lock.json"].map(|file| repo.root.join(file)),
+        )?;
+    for folder in sources {
+        print = print.tree(&repo.root.join(folder), &["target"])?;
+    }
+    Ok(print.finish())
+}
+
+fn compile(repo: &Repo) -> Result<()> {
+    let mut flags = vec![format!("-Ctarget-feature={FEATURES}")];
+    flags.extend(
+        hidden_paths(repo).map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())),
+    );
+    let packages = MODULES.iter().flat_map(|(package, _)| ["-p", package]);
+    run(repo
+        .cargo()
+        .args([
+            "build",
+            "--locked",
+            "--lib",
+            "--profile",
+            "wasm",
+            "--target",
+            TARGET,
+        ])
+        .args(packages)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")))
+}
+
+/// Folders of this machine that would stand in panic messages: two machines build the same bytes.
+fn hidden_paths(repo: &Repo) -> impl Iterator<Item = (PathBuf, &'static str)> {
+    let home = std::env::home_dir().unwrap_or_default();
+    let cargo = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
+    let rustup =
+        std::env::var_os("RUSTUP_HOME").map_or_else(|| home.join(".rustup"), PathBuf::from);
+    [
+        (cargo, "/cargo"),
+        (rustup, "/rustup"),
+        (repo.root.clone(), "/sealift"),
+    ]
+    .into_iter()
+}
+
+fn bind(compiled: &Path, out: &Path) -> Result<()> {
+    Bindgen::new()
+        .input_path(compiled)
+        .web(true)?
+        .typescript(true)
+        .omit_default_module_path(true)
+        .remove_name_section(true)
+        .remove_producers_section(true)
+        .generate(out)
+        .with_context(|| format!("no bindings for {}", compiled.display()))
+}
+
+fn optimise(repo: &Repo, module: &Path) -> Result<()> {
+    let smaller = module.with_extension("optimised");
+    run(repo
+        .command(repo.web().join("node_modules/.bin/wasm-opt"))
+        .args(OPTIMISE)
+        .arg(module)
+        .arg("-o")
+        .arg(&smaller))?;
+    fs::rename(&smaller, module)?;
+    Ok(())
+}
