@@ -12,9 +12,11 @@
 //! [`session`].
 
 pub mod error;
+pub mod format;
 pub mod frame;
 pub mod ids;
 pub mod limits;
+pub mod link;
 pub mod message;
 pub mod part_plan;
 pub mod session;

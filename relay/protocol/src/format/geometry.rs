@@ -37,7 +37,10 @@ impl Geometry {
             return Err(FormatError::NotPadded);
         }
         let segment_count = padded_bytes.div_ceil(u64::from(SEGMENT_PLAIN_BYTES));
-        Ok(Self { padded_bytes, segment_count })
+        Ok(Self {
+            padded_bytes,
+            segment_count,
+        })
     }
 
     /// The shape of a body that is `body_bytes` long, seal included: for the open-length form,
@@ -47,8 +50,9 @@ impl Geometry {
     ///
     /// [`FormatError::CutShort`] if no body has that length.
     pub fn from_body_bytes(body_bytes: u64) -> Result<Self, FormatError> {
-        let segments =
-            body_bytes.checked_sub(SEAL_BYTES as u64).ok_or(FormatError::CutShort)?;
+        let segments = body_bytes
+            .checked_sub(SEAL_BYTES as u64)
+            .ok_or(FormatError::CutShort)?;
         let count = segments.div_ceil(u64::from(SEGMENT_BYTES));
         let padded = segments
             .checked_sub(count * u64::from(SEGMENT_OVERHEAD_BYTES))

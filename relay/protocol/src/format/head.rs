@@ -30,7 +30,8 @@ pub const FLOE_HEADER_BYTES: usize = 74;
 pub const FLOE_PARAMETERS: [u8; 10] = [0, 0, 0, 8, 0, 0, 0, 0, 0, 32];
 /// IV and tag around the metadata.
 const METADATA_OVERHEAD_BYTES: usize = 28;
-const FIXED_BYTES: usize = CORE_BYTES + METADATA_OVERHEAD_BYTES + FLOE_HEADER_BYTES + CHECKSUM_BYTES;
+const FIXED_BYTES: usize =
+    CORE_BYTES + METADATA_OVERHEAD_BYTES + FLOE_HEADER_BYTES + CHECKSUM_BYTES;
 
 const FLAG_MANIFEST: u16 = 1;
 const FLAG_PACK: u16 = 2;
@@ -68,7 +69,9 @@ pub fn head_bytes(first: &[u8]) -> Result<u32, FormatError> {
     opening(&mut fields, MAGIC)?;
     fields.u16()?;
     let announced = fields.u32()?;
-    let metadata = (announced as usize).checked_sub(FIXED_BYTES).filter(|bytes| *bytes > 0);
+    let metadata = (announced as usize)
+        .checked_sub(FIXED_BYTES)
+        .filter(|bytes| *bytes > 0);
     let whole = metadata.is_some_and(|bytes| bytes.is_multiple_of(METADATA_STEP_BYTES as usize));
     if !whole || announced as usize > HEAD_BYTES_MAX {
         return Err(FormatError::DamagedHead);
@@ -104,7 +107,13 @@ impl<'a> Head<'a> {
             (true, _) => return Err(FormatError::DamagedHead),
             (false, _) => Some(Geometry::new(padded_bytes)?),
         };
-        let head = Self { bytes, role, geometry, file, package };
+        let head = Self {
+            bytes,
+            role,
+            geometry,
+            file,
+            package,
+        };
         if !head.floe_header().starts_with(&FLOE_PARAMETERS) {
             return Err(FormatError::UnknownVersion);
         }
@@ -150,7 +159,10 @@ impl<'a> Head<'a> {
     /// The encrypted metadata: IV, ciphertext, tag.
     #[must_use]
     pub fn metadata(&self) -> &'a [u8] {
-        let end = self.bytes.len().saturating_sub(FLOE_HEADER_BYTES + CHECKSUM_BYTES);
+        let end = self
+            .bytes
+            .len()
+            .saturating_sub(FLOE_HEADER_BYTES + CHECKSUM_BYTES);
         self.bytes.get(CORE_BYTES..end).unwrap_or_default()
     }
 
@@ -158,7 +170,9 @@ impl<'a> Head<'a> {
     #[must_use]
     pub fn floe_header(&self) -> &'a [u8] {
         let end = self.bytes.len().saturating_sub(CHECKSUM_BYTES);
-        self.bytes.get(end.saturating_sub(FLOE_HEADER_BYTES)..end).unwrap_or_default()
+        self.bytes
+            .get(end.saturating_sub(FLOE_HEADER_BYTES)..end)
+            .unwrap_or_default()
     }
 
     /// Checks what a relay demands: the ids it was announced under, and a known length (F6).

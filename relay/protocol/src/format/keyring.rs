@@ -92,9 +92,17 @@ pub struct KdfCost {
 
 impl KdfCost {
     /// What writers use unless told otherwise: 64 MiB, 3 passes, 1 lane. About 0.3 s in a browser.
-    pub const DEFAULT: Self = Self { memory_kib: 64 << 10, passes: 3, parallelism: 1 };
+    pub const DEFAULT: Self = Self {
+        memory_kib: 64 << 10,
+        passes: 3,
+        parallelism: 1,
+    };
     /// For those who wait longer: 256 MiB, 3 passes. Phones may lack the memory.
-    pub const STRONG: Self = Self { memory_kib: 256 << 10, passes: 3, parallelism: 1 };
+    pub const STRONG: Self = Self {
+        memory_kib: 256 << 10,
+        passes: 3,
+        parallelism: 1,
+    };
 
     /// Memory times passes, in KiB: what an estimate of time scales with.
     #[must_use]
@@ -124,7 +132,11 @@ impl KdfLimits {
     ///
     /// [`FormatError::KdfTooExpensive`] over a ceiling, [`FormatError::KdfTooWeak`] under the floor.
     pub fn check(&self, cost: KdfCost) -> Result<(), FormatError> {
-        let KdfCost { memory_kib, passes, parallelism } = cost;
+        let KdfCost {
+            memory_kib,
+            passes,
+            parallelism,
+        } = cost;
         if memory_kib > KDF_MEMORY_KIB_MAX
             || passes > KDF_PASSES_MAX
             || parallelism > KDF_PARALLELISM_MAX
@@ -194,7 +206,13 @@ impl<'a> Keyring<'a> {
         let slots = slots
             .get(..slots.len().saturating_sub(MAC_BYTES))
             .ok_or(FormatError::DamagedKeyring)?;
-        let keyring = Self { bytes, package, generation, previous_sha256, slots };
+        let keyring = Self {
+            bytes,
+            package,
+            generation,
+            previous_sha256,
+            slots,
+        };
         keyring.check_form(slot_count)?;
         Ok(keyring)
     }
@@ -342,6 +360,94 @@ fn password_kind(fields: &mut Fields<'_>, flags: u8) -> Result<SlotKind, FormatE
     let passes = fields.u16()?;
     let memory_kib = fields.u32()?;
     fields.zeros(4)?;
-    let cost = KdfCost { memory_kib, passes, parallelism };
-    Ok(SlotKind::Password { cost, link: flags & FLAG_LINK != 0 })
+    let cost = KdfCost {
+        memory_kib,
+        passes,
+        parallelism,
+    };
+    Ok(SlotKind::Password {
+        cost,
+        link: flags & FLAG_LINK != 0,
+    })
+}
+
+/// What opens a new keyring.
+#[derive(Clone, Copy)]
+pub struct KeyringHeader {
+    /// The package.
+    pub package: PackageId,
+    /// Number of this keyring, from 1.
+    pub generation: u64,
+    /// SHA-256 of the previous keyring; zeros for the first.
+    pub previous_sha256: [u8; 32],
+}
+
+impl KeyringHeader {
+    /// Header and slots: everything that the MAC covers. `None` with too many or too large slots.
+    #[must_use]
+    pub fn write(&self, slots: &[Vec<u8>]) -> Option<Vec<u8>> {
+        let total = KEYRING_FIXED_BYTES + slots.iter().map(Vec::len).sum::<usize>();
+        let count = u16::try_from(slots.len()).ok()?;
+        if total > KEYRING_BYTES_MAX || !(1..=SLOT_COUNT_MAX).contains(&count) {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(total);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&[super::VERSION, super::SUITE]);
+        bytes.extend_from_slice(&count.to_be_bytes());
+        bytes.extend_from_slice(&u32::try_from(total).ok()?.to_be_bytes());
+        bytes.extend_from_slice(&self.package.0);
+        bytes.extend_from_slice(&self.generation.to_be_bytes());
+        bytes.extend_from_slice(&self.previous_sha256);
+        bytes.extend_from_slice(&[0; 8]);
+        for slot in slots {
+            bytes.extend_from_slice(slot);
+        }
+        Some(bytes)
+    }
+}
+
+impl SlotKind {
+    /// The first 48 bytes of a new slot: what enters its key derivation. `None` for unknown kinds.
+    #[must_use]
+    pub fn write(&self, salt: &[u8; 32]) -> Option<[u8; SLOT_BOUND_BYTES]> {
+        let length = (WRAP_SLOT_BYTES as u16).to_be_bytes();
+        let mut slot = [0; SLOT_BOUND_BYTES];
+        let (fields, end) = slot.split_first_chunk_mut::<16>()?;
+        end.copy_from_slice(salt);
+        *fields = match *self {
+            Self::Password { cost, link } => {
+                let [m0, m1, m2, m3] = cost.memory_kib.to_be_bytes();
+                let [t0, t1] = cost.passes.to_be_bytes();
+                let flags = if link { FLAG_LINK } else { 0 };
+                let p = cost.parallelism;
+                [
+                    PASSWORD_SLOT_TYPE,
+                    flags,
+                    length[0],
+                    length[1],
+                    KDF_ARGON2ID,
+                    p,
+                    t0,
+                    t1,
+                    m0,
+                    m1,
+                    m2,
+                    m3,
+                    0,
+                    0,
+                    0,
+                    0,
+                ]
+            }
+            Self::Link => {
+                let mut fields = [0; 16];
+                fields[0] = LINK_SLOT_TYPE;
+                fields[2..4].copy_from_slice(&length);
+                fields
+            }
+            Self::Unknown(_) => return None,
+        };
+        Some(slot)
+    }
 }

@@ -65,3 +65,6 @@ pub const NOTE_BYTES_MAX: usize = 16_384;
 pub const MEDIA_TYPE_BYTES_MAX: usize = 127;
 /// Longest password after NFC, in bytes of UTF-8.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
+
+#[cfg(all(feature = "cheap-kdf-for-tests", not(debug_assertions)))]
+compile_error!("the feature cheap-kdf-for-tests is for tests; a release build must not have it");

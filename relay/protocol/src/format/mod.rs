@@ -30,10 +30,13 @@ pub use draft::{DRAFT_HEADER_BYTES, DraftHeader};
 pub use error::FormatError;
 pub use framing::PartReader;
 pub use geometry::{Geometry, SEAL_MAGIC, read_segment_prefix, seal_prefix};
-pub use head::{CORE_BYTES, FLOE_HEADER_BYTES, FLOE_PARAMETERS, Head, Role, head_bytes};
+pub use head::{
+    CORE_BYTES, FLOE_HEADER_BYTES, FLOE_PARAMETERS, Head, Role, head_bytes, head_bytes_for,
+    write_core,
+};
 pub use keyring::{
-    KdfCost, KdfLimits, Keyring, KeyringPolicy, LINK_SLOT_TYPE, PASSWORD_SLOT_TYPE,
-    KEYRING_FIXED_BYTES, SLOT_BOUND_BYTES, Slot, SlotKind, WRAP_SLOT_BYTES, keyring_bytes,
+    KEYRING_FIXED_BYTES, KdfCost, KdfLimits, Keyring, KeyringHeader, KeyringPolicy, LINK_SLOT_TYPE,
+    PASSWORD_SLOT_TYPE, SLOT_BOUND_BYTES, Slot, SlotKind, WRAP_SLOT_BYTES, keyring_bytes,
 };
 pub use layout::{FileSection, Layout, LayoutScanner};
 pub use padding::{is_padded, padded_bytes};

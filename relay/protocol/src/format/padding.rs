@@ -7,7 +7,7 @@
 //!
 //! Padded lengths are multiples of 256. One more condition keeps the 48-byte seal in one part: a
 //! last segment that leaves exactly 32 bytes of its place free would make the seal straddle, so such
-//! a length takes one step more. (The smallest one is 541,154,344,960 bytes.)
+//! a length takes one step more. (The smallest one is 541,132,324,864 bytes.)
 
 use super::limits::{
     PADDED_BYTES_MAX, PADDED_BYTES_MIN, PADDING_STEP_BYTES_MAX, SEGMENT_PLAIN_BYTES,
@@ -78,9 +78,12 @@ mod tests {
     fn f1_a_length_that_would_split_the_seal_takes_one_step_more() {
         // The only way for a seal to cross a place: n = 2^14 * 63 - 1 segments, 32 bytes free.
         let awkward = 1_032_191 * u64::from(SEGMENT_PLAIN_BYTES) - 32;
-        assert_eq!(awkward, 541_154_344_960);
+        assert_eq!(awkward, 541_132_324_864);
         assert!(awkward.is_multiple_of(PADDING_STEP_BYTES_MAX));
-        assert_eq!(padded_bytes(awkward), Some(awkward + PADDING_STEP_BYTES_MAX));
+        assert_eq!(
+            padded_bytes(awkward),
+            Some(awkward + PADDING_STEP_BYTES_MAX)
+        );
         assert!(!is_padded(awkward));
     }
 

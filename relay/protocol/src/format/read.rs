@@ -11,7 +11,10 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn new(bytes: &'a [u8], missing: FormatError) -> Self {
-        Self { rest: bytes, missing }
+        Self {
+            rest: bytes,
+            missing,
+        }
     }
 
     pub(super) fn bytes(&mut self, count: usize) -> Result<&'a [u8], FormatError> {
@@ -58,9 +61,14 @@ impl<'a> Fields<'a> {
 
 /// Splits `bytes` into what the checksum covers and checks it.
 pub(super) fn checked(bytes: &[u8], damaged: FormatError) -> Result<&[u8], FormatError> {
-    let (covered, checksum) =
-        bytes.split_last_chunk::<{ super::CHECKSUM_BYTES }>().ok_or(damaged)?;
-    if super::checksum(covered) == *checksum { Ok(covered) } else { Err(damaged) }
+    let (covered, checksum) = bytes
+        .split_last_chunk::<{ super::CHECKSUM_BYTES }>()
+        .ok_or(damaged)?;
+    if super::checksum(covered) == *checksum {
+        Ok(covered)
+    } else {
+        Err(damaged)
+    }
 }
 
 /// Magic, version and suite, which open keyring, head and draft alike.
