@@ -18,6 +18,7 @@
 //! [`RelaySession`] decides what may be stored, and when it may be called durable.
 
 pub mod client;
+mod part_set;
 pub mod relay;
 
 pub use client::{

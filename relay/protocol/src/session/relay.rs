@@ -13,13 +13,27 @@
 //!   syncs, then commits one conditional record with the pairs (rules S1, S6).
 //! - [`StorageRequest::EndAttempt`] is answered only when the attempt's last write has ended;
 //!   the session opens no newer attempt for the part before (rule S2).
-//! - Requests are answered in any order, each exactly once.
+//! - Requests are answered in any order, each exactly once. A request that fails changed nothing.
+//! - When the process starts again, no write of an earlier process is alive any more (rule S4).
 
-use core::time::Duration;
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 
 use crate::error::Code;
 use crate::ids::{Attempt, ClientId, Epoch, FileId, LaneId, Pair, PartNumber, Sha256Hash};
 use crate::message::{ClientMessage, Create, Hello, Negotiated, PackageState, RelayMessage, Role};
+
+mod lanes;
+mod package;
+mod parts;
+mod state;
+
+pub use state::RelaySession;
 
 /// What storage knows of a package when its session starts.
 #[derive(Clone, Debug)]
@@ -154,15 +168,24 @@ pub enum RelayAction {
 /// Work for storage and records.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StorageRequest {
-    /// Bind the next epoch to a client, if the recorded epoch is still `epoch - 1`.
+    /// Bind the next epoch to a client, if the recorded epoch is still `epoch - 1` (rule L5).
+    /// Asked only for a package that exists.
     ClaimEpoch {
         /// The new epoch.
         epoch: Epoch,
         /// The client.
         client_id: ClientId,
     },
-    /// Check and store the keyring and the draft, and create the package's record.
-    Create(Create),
+    /// Check and store the keyring and the draft, and create the package's record, bound to the
+    /// client that sends it.
+    Create {
+        /// Keyring, draft and lifetime.
+        create: Create,
+        /// The client's epoch.
+        epoch: Epoch,
+        /// The client.
+        client_id: ClientId,
+    },
     /// Check and store a head, plan its parts, and create the file's record.
     AddFile {
         /// The file.
@@ -256,6 +279,9 @@ pub enum StorageAnswer {
 }
 
 /// Why storage did not do what it was asked.
+///
+/// [`Code::StorageFull`], [`Code::StorageFailed`], [`Code::RelayBusy`] and [`Code::Internal`]
+/// make the client wait and send again; other codes end its session.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum StorageError {
     /// A condition did not hold: another epoch, or the attempt is not open.
@@ -290,48 +316,3 @@ pub enum Route {
     Violation,
 }
 
-/// The relay's half of a session. See the module's documentation.
-#[derive(Debug)]
-pub struct RelaySession {
-    snapshot: Snapshot,
-    policy: RelayPolicy,
-}
-
-impl RelaySession {
-    /// A session over what storage knows. No attempt of an earlier process may still write.
-    #[must_use]
-    pub fn new(snapshot: Snapshot, policy: RelayPolicy, now: Duration) -> Self {
-        let _ = now;
-        Self { snapshot, policy }
-    }
-
-    /// Tells what happened. Call [`RelaySession::poll`] until it returns `None` afterwards.
-    pub fn handle(&mut self, now: Duration, event: RelayEvent) {
-        let _ = (now, event, &self.snapshot, &self.policy);
-    }
-
-    /// Where the next `length` bytes of a lane's data belong. Cheap; called for every chunk.
-    /// Call [`RelaySession::poll`] afterwards: progress and the end of a part come out there.
-    pub fn data(&mut self, now: Duration, lane: LaneId, length: usize) -> Route {
-        let _ = (now, lane, length);
-        Route::Violation
-    }
-
-    /// The next thing to do.
-    pub fn poll(&mut self) -> Option<RelayAction> {
-        None
-    }
-
-    /// When to call [`RelaySession::handle`] with [`RelayEvent::Wake`] at the latest.
-    #[must_use]
-    pub fn next_wake(&self) -> Option<Duration> {
-        None
-    }
-
-    /// Whether nothing is under way: no lane, no open request. The caller may drop the session
-    /// and load it again later.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        true
-    }
-}
