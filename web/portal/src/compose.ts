@@ -1,0 +1,231 @@
+/**
+ * The form of the Send page: what is sent, how it is protected, for how long.
+ *
+ * Start with `Compose`. It only gathers and checks; sending is send.ts.
+ */
+import type { Protection, SourceFile } from '../../src/sdk';
+import { wireChoosing, type Chosen } from './choose';
+import { wireCopy } from './copy';
+import { button, byId, input, part, setProblem, setText } from './dom';
+import { FileList } from './file-list';
+import { showFailure } from './failure';
+import { wireGenerate, wireReveal, wireStrength } from './password';
+import { say, showScreen, shownScreen } from './screens';
+import { emptyFolders, grow, leaves, type Folder, type Node } from './tree';
+import * as words from './words';
+
+const DAY_S = 86_400;
+/** Offered until the relay has said what it allows. */
+const USUAL_EXPIRY_S = [DAY_S, 7 * DAY_S, 30 * DAY_S];
+
+/** Everything a person decided. */
+export interface Composed {
+  files: SourceFile[];
+  folders: string[];
+  title: string;
+  note: string;
+  protection: Protection;
+  expiresInSeconds: number;
+}
+
+export class Compose {
+  #files: SourceFile[] = [];
+  #folders = new Set<string>();
+  #tree: Folder<SourceFile> = grow([]);
+  readonly #list: FileList<SourceFile>;
+  readonly #reveal = wireReveal([input('password'), input('repeat-password')]);
+  readonly #judge = wireStrength(input('password'));
+
+  constructor(send: (composed: Composed) => void) {
+    this.#list = new FileList(byId('files-tree', HTMLUListElement), {
+      action: (node) => ({
+        name: `Remove ${words.shownName(node.name)}`,
+        icon: 'remove',
+        act: () => this.#remove(node),
+      }),
+    });
+    wireChoosing({
+      take: (chosen) => this.#add(chosen),
+      failed: (error) => showFailure(error, { back: { label: 'Back to the files', act: () => this.show() } }),
+      welcome: () => shownScreen() === 'compose-screen',
+    });
+    this.#wireProtection();
+    this.offerExpiry(USUAL_EXPIRY_S, 7 * DAY_S);
+    button('remove-all').addEventListener('click', () => this.#clear());
+    byId('compose', HTMLFormElement).addEventListener('submit', (event) => {
+      event.preventDefault();
+      const composed = this.#check();
+      if (composed) send(composed);
+    });
+  }
+
+  /** Shows the form as it was left, with a sentence on top when there is something to say. */
+  show(notice = '', focus = true): void {
+    part('compose-notice').hidden = notice === '';
+    setText(part('compose-notice').querySelector('p') as Element, notice);
+    this.#refreshFacts();
+    showScreen('compose-screen', { focus });
+    if (notice) say(notice);
+  }
+
+  /** Empties the form, the password too. */
+  reset(): void {
+    byId('compose', HTMLFormElement).reset();
+    this.#reveal(false);
+    this.#judge();
+    button('copy-password').hidden = true;
+    this.#clear();
+    this.#showProtection();
+  }
+
+  /** The choices of how long a package is kept, as the relay allows them. */
+  offerExpiry(choices: readonly number[], preferred: number): void {
+    const select = byId('expiry', HTMLSelectElement);
+    const chosen = choices.includes(preferred) ? preferred : choices[Math.floor(choices.length / 2)];
+    select.replaceChildren(
+      ...choices.map((seconds) => new Option(words.span(seconds), String(seconds), seconds === chosen, seconds === chosen)),
+    );
+    this.#refreshFacts();
+  }
+
+  #add({ files, folders }: Chosen): void {
+    const taken = new Set(this.#files.map((known) => known.path));
+    for (const source of files) {
+      const path = freePath(source.path, taken);
+      taken.add(path);
+      this.#files.push({ path, file: source.file });
+    }
+    for (const folder of folders) this.#folders.add(folder);
+    part('compose-notice').hidden = true;
+    this.#refresh();
+    say(`Added ${words.amount(files.length, folders.length)}. ${part('files-count').textContent}`);
+  }
+
+  #remove(node: Node<SourceFile>): void {
+    const gone = new Set([...leaves(node)].map((leaf) => leaf.item));
+    this.#files = this.#files.filter((source) => !gone.has(source));
+    if (node.kind === 'folder') {
+      for (const path of this.#folders) if (path === node.path || path.startsWith(`${node.path}/`)) this.#folders.delete(path);
+    }
+    const buttons = [...part('files-tree').querySelectorAll<HTMLElement>('.row-button')];
+    const at = buttons.indexOf(document.activeElement as HTMLElement);
+    this.#refresh();
+    say(`Removed ${words.shownName(node.name)}`);
+    const left = part('files-tree').querySelectorAll<HTMLElement>('.row-button');
+    (left[Math.min(Math.max(at, 0), left.length - 1)] ?? button('add-files')).focus();
+  }
+
+  #clear(): void {
+    this.#files = [];
+    this.#folders.clear();
+    this.#refresh();
+    if (shownScreen() === 'compose-screen') button('add-files').focus();
+  }
+
+  #refresh(): void {
+    this.#tree = grow(
+      this.#files.map((source) => ({ path: source.path, bytes: source.file.size, item: source })),
+      this.#folders,
+    );
+    this.#list.show(this.#tree);
+    const empty = this.#files.length === 0 && this.#folders.size === 0;
+    part('compose-screen').toggleAttribute('data-empty', empty);
+    button('add-files').classList.toggle('primary', empty);
+    setText(part('compose-title'), empty ? 'Send files that only your recipient can open' : 'Ready to send');
+    setText(part('files-count'), `${words.amount(this.#files.length, this.#folders.size)} · ${words.bytes(this.#tree.bytes)}`);
+    this.#refreshFacts();
+  }
+
+  #wireProtection(): void {
+    for (const id of ['with-password', 'no-password']) input(id).addEventListener('change', () => this.#showProtection());
+    byId('expiry', HTMLSelectElement).addEventListener('change', () => this.#refreshFacts());
+    wireGenerate(this.#reveal, () => {
+      this.#judge();
+      this.#clearProblems();
+    });
+    input('password').addEventListener('input', () => {
+      button('copy-password').hidden = true;
+      this.#clearProblems();
+    });
+    input('repeat-password').addEventListener('input', () => this.#clearProblems());
+    wireCopy(button('copy-password'), () => input('password').value, input('password'));
+  }
+
+  #showProtection(): void {
+    part('password-fields').hidden = input('no-password').checked;
+    this.#clearProblems();
+    this.#refreshFacts();
+  }
+
+  #clearProblems(): void {
+    setProblem(input('password'), part('password-problem'), '');
+    setProblem(input('repeat-password'), part('repeat-problem'), '');
+  }
+
+  /** Who, until when, and what is lost with the password: said before it happens. */
+  #refreshFacts(): void {
+    const open = input('no-password').checked;
+    const seconds = Number(byId('expiry', HTMLSelectElement).value);
+    setText(
+      part('fact-who'),
+      open ? 'Anyone who has the link.' : 'Anyone who has the link and the password. The link alone is not enough.',
+    );
+    setText(part('fact-until'), `${words.date(new Date(Date.now() + seconds * 1000))}. Then it is deleted here.`);
+    setText(part('fact-lost-name'), open ? 'If the link is lost' : 'If the password is lost');
+    setText(
+      part('fact-lost'),
+      open
+        ? 'Nobody can open the files, not even the people who run this service. The key is only in the link.'
+        : 'Nobody can open the files, not even the people who run this service. There is no way to reset it.',
+    );
+  }
+
+  /** What was entered, or null after pointing out what is missing. */
+  #check(): Composed | null {
+    if (this.#files.length === 0 && this.#folders.size === 0) {
+      button('add-files').focus();
+      say('Add a file or a folder first.');
+      return null;
+    }
+    const protection = this.#protection();
+    if (!protection) return null;
+    return {
+      files: this.#files,
+      folders: [...emptyFolders(this.#tree)].map((folder) => folder.path),
+      title: input('title').value.trim(),
+      note: byId('note', HTMLTextAreaElement).value.trim(),
+      protection,
+      expiresInSeconds: Number(byId('expiry', HTMLSelectElement).value),
+    };
+  }
+
+  #protection(): Protection | null {
+    if (input('no-password').checked) return { kind: 'link' };
+    const [password, repeat] = [input('password'), input('repeat-password')];
+    if (password.value === '') return this.#refuse(password, part('password-problem'), 'Enter a password, or choose “No password”.');
+    if (repeat.value !== password.value) {
+      const text = repeat.value === '' ? 'Enter the same password once more.' : 'The two passwords are not the same.';
+      return this.#refuse(repeat, part('repeat-problem'), text);
+    }
+    return { kind: 'password', password: password.value };
+  }
+
+  #refuse(field: HTMLInputElement, problem: HTMLElement, text: string): null {
+    setProblem(field, problem, text);
+    field.focus();
+    say(text);
+    return null;
+  }
+}
+
+/** The path itself, or `name (2).ext` when another file has it already: two files of one name both arrive. */
+function freePath(path: string, taken: ReadonlySet<string>): string {
+  if (!taken.has(path)) return path;
+  const nameAt = path.lastIndexOf('/') + 1;
+  const dot = path.lastIndexOf('.');
+  const cut = dot > nameAt ? dot : path.length;
+  for (let number = 2; ; number += 1) {
+    const other = `${path.slice(0, cut)} (${number})${path.slice(cut)}`;
+    if (!taken.has(other)) return other;
+  }
+}

@@ -1,0 +1,49 @@
+/** The Receive page: a link is opened, its password asked once, and the files come out under their real names. */
+import { checkEnvironment, openLink, SealiftError, type Package } from '../../src/sdk';
+import { ContentsView, saveAddresses } from './contents';
+import { showFailure, type WayOut } from './failure';
+import { unlock } from './lock';
+import { say, showScreen } from './screens';
+import * as words from './words';
+
+/** The link with its secret part, taken out of the address bar (and so out of screenshots and shoulder view) at once. */
+const link = location.href;
+history.replaceState(null, '', location.pathname + location.search);
+addEventListener('hashchange', () => location.reload());
+
+async function receive(): Promise<void> {
+  showScreen('loading-screen', { focus: false });
+  try {
+    if (!link.includes('#')) throw withoutSecret();
+    const pkg = await openLink(link);
+    const contents = await unlock(pkg, {
+      title: 'Someone sent you files',
+      lead: `${summary(pkg)} Enter the password to see what is inside.`,
+      keep: () => {
+        saveAddresses([pkg.encryptedUrl()]);
+        say('Your browser saves it now, still encrypted.');
+      },
+    });
+    new ContentsView(pkg, contents, { keepEncrypted: true }).show();
+  } catch (thrown) {
+    const error = SealiftError.from(thrown);
+    const again: WayOut = { label: 'Try again', act: () => void receive() };
+    showFailure(error, error.retryable ? { retry: again } : {});
+  }
+}
+
+/** What can be said before the password: the padded size and the day, nothing else is known. */
+function summary(pkg: Package): string {
+  const until = pkg.expiresAt ? `, available until ${words.date(pkg.expiresAt)}` : '';
+  return `About ${words.bytes(pkg.storedBytes)}${until}.`;
+}
+
+function withoutSecret(): SealiftError {
+  return new SealiftError('cut_link', 'The part of the link after the # is missing. Without it nothing can be opened.', {
+    advice: 'Open the link from your message once more, or copy it again up to its last character. (After a reload this is normal: the page hides that part of the address for safety.)',
+  });
+}
+
+const missing = checkEnvironment();
+if (missing) showFailure(missing);
+else void receive();

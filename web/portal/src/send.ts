@@ -1,0 +1,184 @@
+/**
+ * The Send page: from the form through the progress to the link.
+ *
+ * `?transports=websocket` and `?lanes=1` restrict the way the bytes travel, for tests and for networks that need it.
+ */
+import {
+  checkEnvironment, readSendLink, relayPolicy, SealiftError, SendJob,
+  type SendOptions, type SendResult, type SendState, type Transport,
+} from '../../src/sdk';
+import { keepAwake } from './awake';
+import { Compose, type Composed } from './compose';
+import { wireCopy } from './copy';
+import { button, byId, input, part, setText } from './dom';
+import { showFailure } from './failure';
+import { ProgressPanel, transportSentence, type Stage } from './progress';
+import { qrCode } from './qr';
+import { say, showScreen } from './screens';
+import * as words from './words';
+
+const STAY = 'Keep this page open until it is done. You can use other tabs and programs meanwhile.';
+
+/** How each state of a job looks while it lasts; the others are screens of their own. */
+function stageOf(state: SendState, job: SendJob): Stage | null {
+  const what = words.amount(job.options.files.length, job.options.folders?.length ?? 0);
+  switch (state) {
+    case 'preparing': return { title: 'Getting ready', lead: `Looking through ${what}.`, motion: 'ending' };
+    case 'deriving': return { title: 'Making the key', lead: 'Turning your password into a key takes a moment, on purpose: it makes guessing slow.', motion: 'ending' };
+    case 'sending': return { title: `Sending ${what}`, hint: STAY, motion: 'moving' };
+    case 'paused': return { title: 'Paused', lead: 'Nothing is lost. Go on when you like, as long as this page stays open.', motion: 'resting' };
+    case 'waiting': return { title: 'Waiting for the connection', lead: 'It goes on by itself when the connection is back. Nothing is lost.', hint: STAY, motion: 'moving' };
+    case 'finishing': return { title: 'Almost done', lead: 'Making sure that everything is stored, whole and unchanged.', hint: STAY, motion: 'ending' };
+    default: return null;
+  }
+}
+
+class SendPage {
+  readonly #grant: string | null;
+  readonly #compose: Compose;
+  #result: SendResult | null = null;
+  #password = '';
+
+  constructor(grant: string | null) {
+    this.#grant = grant;
+    this.#compose = new Compose((composed) => void this.#send(composed));
+    this.#wireSent();
+    this.#compose.show('', false);
+    void this.#askPolicy();
+  }
+
+  async #askPolicy(): Promise<void> {
+    try {
+      const policy = await relayPolicy();
+      if (policy.expiryChoicesSeconds.length > 0) {
+        this.#compose.offerExpiry(policy.expiryChoicesSeconds, policy.expiryDefaultSeconds);
+      }
+      if (!policy.uploadsOpen && this.#grant === null) showFailure(new SealiftError('not_allowed'));
+    } catch {
+      // Not reachable just now: the form works with the usual choices, and sending says what is wrong.
+    }
+  }
+
+  async #send(composed: Composed): Promise<void> {
+    const options: SendOptions = { ...composed, ...limits(), grant: this.#grant ?? undefined };
+    const job = new SendJob(options);
+    let ended = false;
+    const panel = new ProgressPanel(job, 'Sending', () => void job.cancel());
+    let transport: Transport | null = null;
+    job.addEventListener('state', () => {
+      const stage = ended ? null : stageOf(job.state, job);
+      if (stage) panel.stage(stage);
+      if (job.state === 'sending') panel.notice(transport === 'websocket' ? part('progress-notice-text').textContent ?? '' : '');
+    });
+    job.addEventListener('transport', (event) => {
+      const next = (event as CustomEvent<{ transport: Transport | null }>).detail.transport;
+      if (next === null) return;
+      panel.notice(transportSentence(next, transport));
+      transport = next;
+    });
+    job.addEventListener('notice', (event) => {
+      const { code, message } = (event as CustomEvent<{ code: string; message: string }>).detail;
+      panel.notice(message, code === 'session_busy');
+    });
+    button('take-over').onclick = () => {
+      panel.notice('');
+      job.takeOver();
+    };
+
+    panel.stage(stageOf('preparing', job) as Stage);
+    showScreen('progress-screen');
+    keepAwake(true);
+    try {
+      const result = await job.start();
+      this.#password = composed.protection.kind === 'password' ? composed.protection.password : '';
+      this.#showSent(job, result);
+    } catch (thrown) {
+      this.#showEnd(SealiftError.from(thrown), composed);
+    } finally {
+      ended = true;
+      keepAwake(false);
+      panel.close();
+    }
+  }
+
+  #showEnd(error: SealiftError, composed: Composed): void {
+    if (error.code === 'cancelled') return this.#compose.show('Cancelled. Nothing of it is kept here. Your files are still in the list.');
+    const back = { label: 'Back to the files', act: () => this.#compose.show() };
+    if (error.code === 'superseded') return showFailure(error);
+    showFailure(error, error.retryable ? { retry: { label: 'Try again', act: () => void this.#send(composed) }, back } : { back });
+  }
+
+  #showSent(job: SendJob, result: SendResult): void {
+    this.#result = result;
+    const { files, folders = [] } = job.options;
+    const size = files.reduce((sum, { file }) => sum + file.size, 0);
+    setText(part('sent-lead'), `${words.amount(files.length, folders.length)}, ${words.bytes(size)}. Available until ${words.date(result.expiresAt)}.`);
+    input('link').value = result.receiveLink;
+    input('manage-link').value = result.manageLink;
+    part('sent-password').hidden = this.#password === '';
+    setText(
+      part('link-help'),
+      this.#password ? 'Give it to the people who shall open it.' : 'Give it only to the people who shall open it: whoever has it can.',
+    );
+    button('share').hidden = typeof navigator.share !== 'function';
+    this.#showQr(false);
+    byId('manage', HTMLDetailsElement).open = false;
+    showScreen('sent-screen');
+    say('Sent');
+  }
+
+  #wireSent(): void {
+    wireCopy(button('copy-link'), () => input('link').value, input('link'));
+    wireCopy(button('copy-manage'), () => input('manage-link').value, input('manage-link'));
+    wireCopy(button('copy-sent-password'), () => this.#password);
+    for (const id of ['link', 'manage-link']) input(id).addEventListener('focus', () => input(id).select());
+    button('show-qr').addEventListener('click', () => this.#showQr(part('qr-box').hidden !== false));
+    button('share').addEventListener('click', () => {
+      if (this.#result) navigator.share({ url: this.#result.receiveLink }).catch(() => undefined); // Dismissed.
+    });
+    button('send-more').addEventListener('click', () => {
+      this.#result = null;
+      this.#password = '';
+      for (const id of ['link', 'manage-link']) input(id).value = '';
+      this.#compose.reset();
+      this.#compose.show();
+    });
+  }
+
+  #showQr(shown: boolean): void {
+    const box = part('qr-box');
+    box.hidden = !shown;
+    box.replaceChildren(...(shown && this.#result ? [qrCode(this.#result.receiveLink, 'QR code of the link')] : []));
+    button('show-qr').setAttribute('aria-expanded', String(shown));
+    setText(button('show-qr'), shown ? 'Hide QR code' : 'Show QR code');
+  }
+}
+
+/** Restrictions from the address. */
+function limits(): Pick<SendOptions, 'transports' | 'lanesMax'> {
+  const query = new URLSearchParams(location.search);
+  const transports = query.get('transports')?.split(',').filter((name): name is Transport => name === 'webtransport' || name === 'websocket');
+  const lanes = Number(query.get('lanes'));
+  return { transports: transports?.length ? transports : undefined, lanesMax: lanes > 0 ? lanes : undefined };
+}
+
+/** Reads the permission out of a send link and takes it out of the address at once. */
+async function takeGrant(): Promise<string | null> {
+  if (location.hash.length < 2) return null;
+  const link = location.href;
+  history.replaceState(null, '', location.pathname + location.search);
+  return readSendLink(link);
+}
+
+async function start(): Promise<void> {
+  const missing = checkEnvironment();
+  if (missing) return showFailure(missing);
+  try {
+    new SendPage(await takeGrant());
+  } catch (thrown) {
+    showFailure(SealiftError.from(thrown));
+  }
+}
+
+addEventListener('hashchange', () => location.reload());
+void start();

@@ -1,0 +1,67 @@
+/** Sizes, times, dates and names as a person reads them. Everything on the pages passes through here. */
+
+const decimal = new Intl.NumberFormat('en', { maximumFractionDigits: 1, minimumFractionDigits: 0 });
+const steady = new Intl.NumberFormat('en', { maximumFractionDigits: 1, minimumFractionDigits: 1 });
+const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+
+const UNITS = ['bytes', 'KB', 'MB', 'GB', 'TB', 'PB'];
+
+/** "1.2 GB", in powers of ten as file managers of today show them. `still` keeps one decimal so that a number in motion does not jump in width. */
+export function bytes(count: number, still = false): string {
+  let value = count;
+  let unit = 0;
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  if (unit === 0) return count === 1 ? '1 byte' : `${whole.format(value)} bytes`;
+  const format = value >= 100 ? whole : still ? steady : decimal;
+  return `${format.format(value)} ${UNITS[unit]}`;
+}
+
+/** "3 files", "1 file". */
+export function count(number: number, one: string, many = `${one}s`): string {
+  return `${whole.format(number)} ${number === 1 ? one : many}`;
+}
+
+/** "about 2 minutes", coarse on purpose: a guess should not look like a promise. */
+export function timeLeft(seconds: number): string {
+  if (seconds < 3) return 'a moment';
+  if (seconds < 10) return 'a few seconds';
+  if (seconds < 55) return `about ${Math.ceil(seconds / 5) * 5} seconds`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `about ${count(Math.max(1, minutes), 'minute')}`;
+  const hours = Math.floor(minutes / 60);
+  if (hours >= 48) return `about ${count(Math.round(hours / 24), 'day')}`;
+  const rest = Math.round((minutes % 60) / 10) * 10;
+  if (rest === 60) return `about ${count(hours + 1, 'hour')}`;
+  return rest === 0 || hours >= 10 ? `about ${count(hours, 'hour')}` : `about ${hours} h ${rest} min`;
+}
+
+/** "7 days", "12 hours": the choices of how long a package is kept. */
+export function span(seconds: number): string {
+  if (seconds % 86_400 === 0) return count(seconds / 86_400, 'day');
+  if (seconds % 3_600 === 0) return count(seconds / 3_600, 'hour');
+  return count(Math.round(seconds / 60), 'minute');
+}
+
+/** "Tuesday, 1 December 2026 at 21:00", in the person's own time zone. */
+export function date(when: Date): string {
+  const day = new Intl.DateTimeFormat('en-GB', { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' }).format(when);
+  const time = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' }).format(when);
+  return `${day} at ${time}`;
+}
+
+/**
+ * A name safe to show: control characters and those that reverse the direction of writing become visible marks, so that
+ * `photo<RLO>gpj.exe` cannot pass for a picture. The browser keeps the rest apart with `<bdi>`.
+ */
+export function shownName(name: string): string {
+  return name.replace(/[\u0000-\u001f\u007f-\u009f\u200b\u2028-\u202e\u2060\u2066-\u2069\ufeff]/gu, '\ufffd');
+}
+
+/** "3 files" or "1 folder" for a package that may hold only empty folders. */
+export function amount(files: number, folders: number): string {
+  if (files === 0 && folders > 0) return count(folders, 'empty folder');
+  return count(files, 'file');
+}
