@@ -78,6 +78,15 @@ pub(crate) fn tags(html: &str) -> Vec<Tag> {
     tags
 }
 
+/// Replaces pieces of a page. An empty range only inserts; pieces must not overlap.
+pub(crate) fn edited(mut html: String, mut edits: Vec<(Range<usize>, String)>) -> String {
+    edits.sort_by_key(|(range, _)| std::cmp::Reverse((range.start, range.end)));
+    for (range, instead) in edits {
+        html.replace_range(range, &instead);
+    }
+    html
+}
+
 fn attributes(html: &str, mut at: usize) -> (Vec<(String, String)>, usize) {
     let mut attributes = Vec::new();
     loop {

@@ -6,7 +6,7 @@
 //! root of trust: whoever changes a script has to change the page.
 
 use crate::fingerprint::files_below;
-use crate::html::{Tag, tags};
+use crate::html::{Tag, edited, tags};
 use anyhow::{Context, Result, bail};
 use data_encoding::BASE64;
 use sha2::{Digest, Sha384};
@@ -29,22 +29,34 @@ pub(crate) fn write(dist: &Path) -> Result<()> {
             .into_iter()
             .map(|name| Ok((format!("/{name}"), hash(dist, &name)?)))
             .collect::<Result<BTreeMap<_, _>>>()?;
+        let map = serde_json::to_string(&loaded)?;
         let mut edits = Vec::new();
+        let mut scripts = String::new();
         for tag in tags(&html) {
             if tag.name == "head" {
-                let map = serde_json::to_string(&loaded)?;
-                edits.push((
-                    tag.range.end,
-                    format!("\n<meta name=\"{META}\" content='{map}'>"),
-                ));
+                let meta = format!("\n  <meta name=\"{META}\" content='{map}'>");
+                edits.push((tag.range.end..tag.range.end, meta));
             } else if let Some(name) = pinned(&tag) {
-                edits.push((
-                    tag.inside_end(&html),
-                    format!(" integrity=\"{}\"", hash(dist, &name)?),
-                ));
+                let at = tag.inside_end(&html);
+                let integrity = format!(" integrity=\"{}\"", hash(dist, &name)?);
+                if tag.name == "script" {
+                    let element = tag.element(&html);
+                    scripts += &edited(
+                        html[element.clone()].to_owned(),
+                        vec![(at - element.start..at - element.start, integrity)],
+                    );
+                    edits.push((element, String::new()));
+                } else {
+                    edits.push((at..at, integrity));
+                }
             }
         }
-        fs::write(dist.join(&page), inserted(html, edits))?;
+        // Behind the preloads: a script's imports then find their chunks already asked for, with
+        // their hashes. An import itself cannot carry one.
+        if let Some(end) = html.find("</head>") {
+            edits.push((end..end, format!("  {scripts}\n")));
+        }
+        fs::write(dist.join(&page), edited(html, edits))?;
     }
     Ok(())
 }
@@ -228,15 +240,6 @@ fn hash(dist: &Path, name: &str) -> Result<String> {
     let bytes = fs::read(dist.join(name))
         .with_context(|| format!("{name} is missing from the built pages"))?;
     Ok(format!("sha384-{}", BASE64.encode(&Sha384::digest(bytes))))
-}
-
-/// Puts texts in at positions of the old text.
-fn inserted(mut text: String, mut edits: Vec<(usize, String)>) -> String {
-    edits.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    for (at, addition) in edits {
-        text.insert_str(at, &addition);
-    }
-    text
 }
 
 #[cfg(test)]

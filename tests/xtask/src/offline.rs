@@ -4,7 +4,7 @@
 //! no connection at all. Workers and WebAssembly travel as base64 in `<template data-asset="PATH">`;
 //! the SDK looks there before it would fetch.
 
-use crate::html::{Tag, tags};
+use crate::html::{Tag, edited, tags};
 use crate::integrity::{OFFLINE_PAGE, loaded_by_code, read};
 use crate::process::output;
 use crate::repo::Repo;
@@ -59,7 +59,7 @@ pub(crate) fn write(repo: &Repo, dist: &Path) -> Result<()> {
     if style.contains("url(") {
         bail!("the style of {SOURCE_PAGE} loads a file; the offline page cannot");
     }
-    let mut page = cut(html, cuts);
+    let mut page = edited(html, cuts);
     put(
         &mut page,
         "</body>",
@@ -162,14 +162,6 @@ fn policy(script: &str, style: &str) -> String {
         hash(script),
         hash(style)
     )
-}
-
-fn cut(mut html: String, mut cuts: Vec<(std::ops::Range<usize>, String)>) -> String {
-    cuts.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
-    for (range, instead) in cuts {
-        html.replace_range(range, &instead);
-    }
-    html
 }
 
 fn put(html: &mut String, before: &str, addition: &str) -> Result<()> {
