@@ -1,0 +1,159 @@
+//! The draft: what a package will be, sealed into the create message (C4), so that a sender who
+//! lost the page finds title, note and tree again.
+//!
+//! ```text
+//! draft = header (32) || IV (12) || AES-256-GCM(K(draft), IV, aad = header, be32(length) || CBOR || zeros) || tag
+//! CBOR  = [1, title, note, whole, [folder, ...], [[file id, role, bytes], ...], [file, ...]]
+//! ```
+//!
+//! It has its own magic and its own key, so it is never taken for a manifest, and it pins nothing:
+//! the seals do not exist yet. Its length is a multiple of 1,024 and has a limit; a tree that does
+//! not fit is left out and `whole` is false.
+
+use minicbor::Decoder;
+use rand_core::CryptoRng;
+use sealift_protocol::FileId;
+use sealift_protocol::format::limits::{
+    DRAFT_BYTES_MAX, DRAFT_STEP_BYTES, MANIFEST_FILE_COUNT_MAX, NOTE_BYTES_MAX, TITLE_BYTES_MAX,
+};
+use sealift_protocol::format::{DraftHeader, FormatError, Role};
+use zeroize::Zeroizing;
+
+use crate::cbor::{self, Canonical, Writer, Written};
+use crate::manifest::{
+    FileEntry, Place, check_files, check_texts, read_files, read_folders, read_role, role_number,
+    write_files, write_folders,
+};
+use crate::{Error, OpeningKey, PackageKey, metadata};
+
+const VERSION: u64 = 1;
+
+/// What a package will be.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Draft {
+    /// What the sender called the package.
+    pub title: String,
+    /// What the sender wrote to the receiver.
+    pub note: String,
+    /// Whether folders and files are all there.
+    pub whole: bool,
+    /// Folders that hold no file.
+    pub folders: Vec<String>,
+    /// What will be stored.
+    pub sealed: Vec<DraftEntry>,
+    /// What the receiver will get.
+    pub files: Vec<FileEntry>,
+}
+
+/// A sealed file to be made.
+#[derive(Clone, Eq, PartialEq)]
+pub struct DraftEntry {
+    /// Its id.
+    pub file: FileId,
+    /// A file that stands alone, or a pack.
+    pub role: Role,
+    /// Exact length of its content.
+    pub bytes: u64,
+}
+
+impl Draft {
+    /// Seals the draft. One whose tree does not fit is sealed without it, as not whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`], [`Error::BadName`], [`Error::DamagedManifest`] as for a manifest.
+    pub fn seal(&self, key: &PackageKey, rng: &mut dyn CryptoRng) -> Result<Vec<u8>, Error> {
+        self.check()?;
+        let mut filled = metadata::filled_up(&self.encode()?, DRAFT_STEP_BYTES)?;
+        let overhead = DraftHeader::write(key.package(), 0).len() + 28;
+        if filled.len() + overhead > DRAFT_BYTES_MAX {
+            let bare = Self {
+                title: self.title.clone(),
+                note: self.note.clone(),
+                whole: false,
+                folders: Vec::new(),
+                sealed: Vec::new(),
+                files: Vec::new(),
+            };
+            filled = metadata::filled_up(&bare.encode()?, DRAFT_STEP_BYTES)?;
+        }
+        let header = DraftHeader::write(key.package(), filled.len());
+        let sealed = metadata::seal(&key.package_key("draft"), &header, filled, rng)?;
+        Ok([&header[..], &sealed].concat())
+    }
+
+    /// Opens the draft that is exactly `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`DraftHeader::parse`]; [`FormatError::PackageMismatch`];
+    /// [`FormatError::DamagedDraft`] and those of a manifest.
+    pub fn open(key: &OpeningKey, bytes: &[u8]) -> Result<Self, Error> {
+        let draft = DraftHeader::parse(bytes)?;
+        if draft.package != key.package() {
+            return Err(FormatError::PackageMismatch.into());
+        }
+        let damaged = FormatError::DamagedDraft;
+        let draft_key: Zeroizing<[u8; 32]> = key.package_key("draft");
+        let filled = metadata::open(&draft_key, draft.header, draft.sealed, damaged)?;
+        let content = metadata::content(&filled, DRAFT_STEP_BYTES).ok_or(damaged)?;
+        let draft = Self::decode(content)?;
+        draft.check()?;
+        Ok(draft)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        check_texts(&self.title, &self.note, &self.folders)?;
+        let place = |entry: &DraftEntry| Place {
+            role: entry.role,
+            bytes: entry.bytes,
+            filled: 0,
+            used: false,
+        };
+        check_files(&self.files, self.sealed.iter().map(place).collect())
+    }
+}
+
+impl Canonical for Draft {
+    fn write(&self, out: &mut Writer) -> Written {
+        out.array(7)?
+            .u64(VERSION)?
+            .str(&self.title)?
+            .str(&self.note)?
+            .bool(self.whole)?;
+        write_folders(out, &self.folders)?;
+        out.array(self.sealed.len() as u64)?;
+        for sealed in &self.sealed {
+            out.array(3)?
+                .bytes(&sealed.file.0)?
+                .u64(role_number(sealed.role))?;
+            out.u64(sealed.bytes)?;
+        }
+        write_files(out, &self.files)
+    }
+
+    fn read(from: &mut Decoder<'_>) -> Result<Self, Error> {
+        let fields = from.array()?;
+        if from.u64()? != VERSION {
+            return Err(FormatError::UnknownVersion.into());
+        }
+        if fields != Some(7) {
+            return Err(Error::DamagedManifest);
+        }
+        Ok(Self {
+            title: cbor::text(from, TITLE_BYTES_MAX)?,
+            note: cbor::text(from, NOTE_BYTES_MAX)?,
+            whole: from.bool()?,
+            folders: read_folders(from)?,
+            sealed: cbor::list(from, MANIFEST_FILE_COUNT_MAX, |from| {
+                cbor::array(from, 3)?;
+                Ok(DraftEntry {
+                    file: FileId(cbor::bytes(from)?),
+                    role: read_role(from)?,
+                    bytes: from.u64()?,
+                })
+            })?,
+            files: read_files(from)?,
+        })
+    }
+}

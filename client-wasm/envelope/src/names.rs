@@ -1,0 +1,309 @@
+//! Paths of files: which ones a manifest may carry, and under which names they are saved.
+//!
+//! Two lines are drawn:
+//!
+//! - **Never in a manifest**: what could deceive a person or escape a folder. Empty, `.` and `..`
+//!   components, absolute paths, control characters (line breaks and terminal escapes among them),
+//!   line separators, bidirectional embeddings, overrides and isolates, more than 255 bytes in a
+//!   component or 1,024 in a path. A reader refuses the manifest. An honest sender calls
+//!   [`clean_path`] first, which replaces such characters by `_`; only a name that is too long, or
+//!   that says nothing, is left to be refused with a sentence.
+//! - **Carried, but not saved as it is**: what some system forbids or reads as something else:
+//!   `\ : * ? " < > |` (a colon opens a drive or an alternate stream on Windows, and is usual on
+//!   Linux), names such as `CON` or `nul.txt`, a dot or space at the end. [`safe_path`] gives the
+//!   name to save under, the same on every system, and [`safe_paths`] keeps two of them apart.
+//!
+//! A file system that takes "é" as one and as two characters for the same name can still bring two
+//! paths together: create files so that an existing one is never overwritten.
+
+use std::collections::HashMap;
+
+use sealift_protocol::format::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX};
+
+use crate::Error;
+
+/// Checks that a manifest may carry `path`: relative, `/` between components.
+///
+/// # Errors
+///
+/// [`Error::BadName`].
+pub fn check_path(path: &str) -> Result<(), Error> {
+    let long = path.len() > PATH_BYTES_MAX;
+    if long || path.chars().any(deceives) || !path.split('/').all(is_component) {
+        return Err(Error::BadName);
+    }
+    Ok(())
+}
+
+/// `path` with `_` in place of every character that no manifest may carry.
+///
+/// Backslashes stay: on the sender's system they are part of a name.
+#[must_use]
+pub fn clean_path(path: &str) -> String {
+    path.chars()
+        .map(|c| if deceives(c) { '_' } else { c })
+        .collect()
+}
+
+/// The path to save a file under, safe on every system. Only for paths that passed [`check_path`].
+#[must_use]
+pub fn safe_path(path: &str) -> String {
+    let parts: Vec<String> = path.split('/').map(safe_name).collect();
+    parts.join("/")
+}
+
+/// The paths to save these files under: safe, all different, also where upper and lower case are
+/// the same, and different from every folder, listed in `folders` or needed by another path. The
+/// order is kept.
+#[must_use]
+pub fn safe_paths<'a>(
+    files: impl IntoIterator<Item = &'a str>,
+    folders: impl IntoIterator<Item = &'a str>,
+) -> Vec<String> {
+    let files: Vec<String> = files.into_iter().map(safe_path).collect();
+    let mut taken = Taken::default();
+    for folder in folders {
+        taken.add_folder(&safe_path(folder));
+    }
+    for path in &files {
+        if let Some((folder, _)) = path.rsplit_once('/') {
+            taken.add_folder(folder);
+        }
+    }
+    files.into_iter().map(|path| taken.give(path)).collect()
+}
+
+/// Names in use, in lower case, each with the next number to try for another of that name.
+#[derive(Default)]
+struct Taken(HashMap<String, u64>);
+
+impl Taken {
+    fn add_folder(&mut self, folder: &str) {
+        for (at, _) in folder.match_indices('/') {
+            self.0.entry(folder[..at].to_lowercase()).or_insert(2);
+        }
+        self.0.entry(folder.to_lowercase()).or_insert(2);
+    }
+
+    /// The first of "name.ext", "name (2).ext", "name (3).ext" that is free.
+    fn give(&mut self, path: String) -> String {
+        let lower = path.to_lowercase();
+        let Some(mut number) = self.0.get(&lower).copied() else {
+            self.0.insert(lower, 2);
+            return path;
+        };
+        loop {
+            let other = numbered(&path, number);
+            number += 1;
+            let other_lower = other.to_lowercase();
+            if !self.0.contains_key(&other_lower) {
+                self.0.insert(lower, number);
+                self.0.insert(other_lower, 2);
+                return other;
+            }
+        }
+    }
+}
+
+/// "folder/name (2).ext" for "folder/name.ext" and 2.
+fn numbered(path: &str, number: u64) -> String {
+    let (folder, name) = path
+        .rsplit_once('/')
+        .map_or(("", path), |(folder, name)| (folder, name));
+    let (stem, extension) = match name.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() => (stem, extension),
+        _ => (name, ""),
+    };
+    let mut end = String::from(" (");
+    end.push_str(&number.to_string());
+    end.push(')');
+    if !extension.is_empty() {
+        end.push('.');
+        end.push_str(extension);
+    }
+    let mut other = String::new();
+    if !folder.is_empty() {
+        other.push_str(folder);
+        other.push('/');
+    }
+    other.push_str(shorten(stem, NAME_BYTES_MAX.saturating_sub(end.len())));
+    other.push_str(&end);
+    other
+}
+
+fn is_component(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && name.len() <= NAME_BYTES_MAX
+}
+
+/// Characters that change how the text around them is read or shown.
+fn deceives(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+fn safe_name(name: &str) -> String {
+    let replaced: String = name
+        .chars()
+        .map(|c| {
+            if deceives(c) || r#"\:*?"<>|/"#.contains(c) {
+                '_'
+            } else {
+                c
+            }
+        })
+        .collect();
+    let trimmed = replaced.trim_end_matches(['.', ' ']);
+    let mut safe = String::new();
+    if trimmed.is_empty() || is_device(trimmed) {
+        safe.push('_');
+    }
+    safe.push_str(trimmed);
+    let bytes_max = NAME_BYTES_MAX.min(safe.len());
+    shorten(&safe, bytes_max).to_owned()
+}
+
+/// Names that open a device on Windows, whatever extension follows.
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end();
+    let upper = stem.to_ascii_uppercase();
+    if matches!(
+        &upper[..],
+        "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$"
+    ) {
+        return true;
+    }
+    let number = upper
+        .strip_prefix("COM")
+        .or_else(|| upper.strip_prefix("LPT"));
+    number.is_some_and(|n| {
+        matches!(n, "¹" | "²" | "³") || (n.len() == 1 && n.as_bytes()[0].is_ascii_digit())
+    })
+}
+
+/// The start of `text` that fits `bytes_max`, never half a character.
+fn shorten(text: &str, bytes_max: usize) -> &str {
+    let end = (0..=bytes_max.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_paths_are_refused() {
+        let long = "x".repeat(256);
+        let deep = "abc/".repeat(256) + "x";
+        for path in [
+            "",
+            "/",
+            "/etc/passwd",
+            "a//b",
+            "a/",
+            "./a",
+            "../x",
+            "a/../b",
+            "a/..",
+            "a\0b",
+            "a\nb",
+            "a\x1b[2Jb",
+            "a\x7fb",
+            "a\u{85}b",
+            "a\u{9b}b",
+            "exe\u{202e}gpj.scr",
+            "\u{2066}a",
+            "a\u{2028}b",
+            "\u{feff}a",
+            &long,
+            &deep,
+        ] {
+            assert_eq!(check_path(path), Err(Error::BadName), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn usual_and_unusual_names_are_carried() {
+        let long = "é".repeat(127);
+        for path in [
+            "a",
+            "a/b c/d.txt",
+            "日本語/ファイル.txt",
+            "2024-01-01T12:00.log",
+            "CON",
+            "a\\b",
+            "...",
+            "שלום\u{200f}.txt",
+            "👩\u{200d}🚀.png",
+            " a",
+            "a ",
+            "-rf",
+            "~",
+            &long,
+        ] {
+            assert_eq!(check_path(path), Ok(()), "{path:?}");
+            assert_eq!(clean_path(path), path);
+        }
+    }
+
+    #[test]
+    fn an_honest_sender_can_clean_a_name() {
+        assert_eq!(clean_path("a\nb\u{202e}c"), "a_b_c");
+        assert_eq!(check_path(&clean_path("line\nbreak")), Ok(()));
+        assert_eq!(check_path(&clean_path("../x")), Err(Error::BadName));
+    }
+
+    #[test]
+    fn names_to_save_under_are_safe_on_every_system() {
+        for (path, safe) in [
+            ("a/b.txt", "a/b.txt"),
+            ("C:\\x", "C__x"),
+            ("a:stream", "a_stream"),
+            ("..\\..\\x", ".._.._x"),
+            ("CON", "_CON"),
+            ("con.txt/nul", "_con.txt/_nul"),
+            ("aux .txt", "_aux .txt"),
+            ("COM1", "_COM1"),
+            ("com¹.log", "_com¹.log"),
+            ("COM10", "COM10"),
+            ("Console", "Console"),
+            ("a. . ", "a"),
+            ("...", "_"),
+            ("<b>\"?*|", "_b_____"),
+        ] {
+            assert_eq!(safe_path(path), safe, "{path}");
+            assert_eq!(check_path(&safe_path(path)), Ok(()));
+        }
+        let long = "CON.".to_owned() + &"é".repeat(125);
+        assert!(safe_path(&long).len() <= NAME_BYTES_MAX);
+    }
+
+    #[test]
+    fn names_to_save_under_are_all_different() {
+        let paths = [
+            "a.txt", "A.TXT", "a.txt", "x", "x/y", "x/Y", "a:b", "a?b", ".hid", ".hid", "empty",
+        ];
+        assert_eq!(
+            safe_paths(paths, ["Empty/Inner"]),
+            [
+                "a.txt",
+                "A (2).TXT",
+                "a (3).txt",
+                "x (2)",
+                "x/y",
+                "x/Y (2)",
+                "a_b",
+                "a_b (2)",
+                ".hid",
+                ".hid (2)",
+                "empty (2)"
+            ]
+        );
+    }
+
+    #[test]
+    fn many_files_of_one_name_are_named_quickly() {
+        let safe = safe_paths(vec!["same.txt"; 100_000], []);
+        assert_eq!(safe[99_999], "same (100000).txt");
+    }
+}
