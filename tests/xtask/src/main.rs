@@ -6,6 +6,7 @@
 //! Start with [`pages::build`], the path from Rust and TypeScript to `web/dist`, and with
 //! [`test::run`], the groups of tests.
 
+mod bench;
 mod docs;
 mod fingerprint;
 mod html;
@@ -34,6 +35,7 @@ cargo xtask <command>
   test [GROUP…]       install what the tests need and run them all, or only some groups
   layers              check the five invariants of ARCHITECTURE.md
   fmt                 format the Rust code
+  bench [NAME…]       measure, and write tests/bench/RESULTS.md
   help                this text
 
 Test groups, in the order they run:
@@ -65,6 +67,7 @@ fn command(arguments: &[String]) -> Result<ExitCode> {
         ("test", groups) => return test::run(&repo, groups),
         ("layers", []) => layers::run(&repo)?,
         ("fmt", []) => process::run(repo.cargo().args(["fmt", "--all"]))?,
+        ("bench", names) => bench::measure(&repo, names)?,
         ("help" | "--help" | "-h", _) => print_help(),
         (name, rest) => bail!(
             "`{}` is not a command; `cargo xtask help` lists them",

@@ -1,0 +1,35 @@
+// Runs the named groups of measurements, or all, and writes RESULTS.md. Started by `cargo xtask bench`.
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { download } from './rows/download.mjs';
+import { memory } from './rows/memory.mjs';
+import { seal } from './rows/seal.mjs';
+import { small } from './rows/small.mjs';
+import { terminal } from './rows/terminal.mjs';
+import { upload } from './rows/upload.mjs';
+import { Table } from './table.mjs';
+
+const GROUPS = { seal, upload, download, terminal, small, memory };
+
+const names = process.argv.slice(2);
+const unknown = names.find((name) => !(name in GROUPS));
+if (unknown) {
+  console.error(`there is no measurement \`${unknown}\`; there are ${Object.keys(GROUPS).join(', ')}`);
+  process.exit(1);
+}
+
+const table = new Table();
+const [folder, ramDisk] = await Promise.all([mkdtemp(join(tmpdir(), 'sealift-bench-')), mkdtemp('/dev/shm/sealift-bench-')]);
+try {
+  const places = { folder, ramDisk, binaries: process.env.SEALIFT_BINARIES, tools: process.env.SEALIFT_TOOLS };
+  for (const [name, measure] of Object.entries(GROUPS)) {
+    if (names.length === 0 || names.includes(name)) await measure(table, places);
+  }
+} finally {
+  await Promise.all([folder, ramDisk].map((path) => rm(path, { recursive: true, force: true })));
+}
+const version = execFileSync(process.env.CHROMIUM, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+// A part of the measurements is for looking at; only all of them together replace the table.
+if (names.length === 0) table.write(join(import.meta.dirname, 'RESULTS.md'), version.trim());
