@@ -1,16 +1,206 @@
-/** Brings files of an opened package onto this computer. */
-import type { DownloadState, Progress } from './types';
-import { noProgress } from './types';
+/**
+ * Brings files of an opened package onto this computer.
+ *
+ * Files are opened as they arrive, and none is shown as finished before its seal is verified.
+ */
+import type { Caller } from '../worker/calls';
+import type { FileToSave, SaveOrder, SaveReport, SealedPlace } from '../worker/open-messages';
+import type { Outcome, Target } from '../worker/sinks';
 import { SealiftError } from './error';
+import { BLOB_BYTES_MAX, canStage, canStream, handOver, handOverStaged, pickFile, pickFolder, startStream } from './saving';
+import { noProgress, type DownloadState, type Entry, type Progress, type SaveInto } from './types';
 
-/** Events: `state`, `progress`, `notice` (detail `{code, message}`). */
+/** An entry, and where its bytes lie. */
+export interface Listed {
+  entry: Entry;
+  /** Its path, made safe for saving. */
+  safe: string;
+  place: SealedPlace;
+  sealed: number | null;
+  offset: number;
+  /** Whether it is a sealed file by itself and not a member of a pack. */
+  whole: boolean;
+}
+
+/** How far the rate looks back. */
+const RATE_MS = 3000;
+
+let jobs = 0;
+
+/** One download. Events: `state`, `progress`, `notice` (detail `{code, message}`; it goes on by itself). */
 export class DownloadJob extends EventTarget {
   state: DownloadState = 'idle';
-  progress: Progress = noProgress();
+  progress: Progress;
   error: SealiftError | null = null;
+  /** Which way was taken; null before it is known. */
+  savingInto: Exclude<SaveInto, 'auto'> | null = null;
 
-  async start(): Promise<void> { throw new SealiftError('internal'); }
-  pause(): void {}
-  resume(): void {}
-  cancel(): void {}
+  private readonly job = ++jobs;
+  private readonly samples: { at: number; bytes: number }[] = [];
+  private stopStream: (() => void) | null = null;
+  private filesBefore = 0;
+  private bytesBefore = 0;
+
+  constructor(private readonly worker: Caller, private readonly listed: Listed[], private readonly folders: string[], private readonly into: SaveInto) {
+    super();
+    this.progress = noProgress(listed.reduce((sum, { entry }) => sum + entry.bytes, 0), listed.length);
+  }
+
+  /**
+   * Opens the dialog, if there is one, and saves. Settles when everything is received, or with the error that stands
+   * in `error`. A closed dialog is `cancelled`.
+   */
+  async start(): Promise<void> {
+    if (this.state !== 'idle') throw new SealiftError('bad_usage');
+    this.enter('running');
+    const listening = this.worker.listen<SaveReport>((report) => report.job === this.job && void this.heard(report));
+    try {
+      await this.save(await this.pick());
+      await this.handedOver;
+      this.enter('received');
+    } catch (thrown) {
+      this.error = SealiftError.from(thrown);
+      this.enter(this.error.code === 'cancelled' ? 'cancelled' : 'failed');
+      throw this.error;
+    } finally {
+      listening();
+      this.stopStream?.();
+    }
+  }
+
+  pause(): void {
+    if (this.state !== 'running') return;
+    this.enter('paused');
+    void this.worker.call('pause', this.job);
+  }
+
+  resume(): void {
+    if (this.state !== 'paused') return;
+    this.enter('running');
+    void this.worker.call('resume', this.job);
+  }
+
+  cancel(): void {
+    if (this.state === 'running' || this.state === 'paused' || this.state === 'verifying') void this.worker.call('cancel', this.job);
+  }
+
+  /** The dialog first: it needs the click. Then the tiers, by trying. */
+  private async pick(): Promise<Picked> {
+    const { into, listed } = this;
+    const alone = listed.length === 1 && this.folders.length === 0;
+    if (into === 'file' || (into === 'auto' && alone)) {
+      const file = await pickFile(baseName(listed[0]!.safe));
+      if (file) return { kind: 'file', file };
+      if (into === 'file') throw new SealiftError('write_failed');
+    }
+    if (into === 'folder' || (into === 'auto' && !alone)) {
+      const folder = await pickFolder();
+      if (folder) return { kind: 'folder', folder };
+      if (into === 'folder') throw new SealiftError('write_failed');
+    }
+    const largest = Math.max(0, ...listed.map(({ entry }) => entry.bytes));
+    if (into === 'opfs' || (into === 'auto' && (await canStage(this.progress.bytesTotal)))) return { kind: 'opfs' };
+    if (into === 'stream' || (into === 'auto' && canStream() && largest > BLOB_BYTES_MAX)) return { kind: 'stream' };
+    if (largest > BLOB_BYTES_MAX) throw new SealiftError('too_large_here');
+    return { kind: 'blob' };
+  }
+
+  private async save(picked: Picked): Promise<void> {
+    this.savingInto = picked.kind;
+    this.tell('state');
+    switch (picked.kind) {
+      case 'file':
+        return this.run(filesToSave(this.listed, () => ({ kind: 'file', handle: picked.file })));
+      case 'folder': {
+        const handle = picked.folder;
+        const folders = this.folders.map((path) => ({ root: handle, path }));
+        return this.run(filesToSave(this.listed, ({ safe }) => ({ kind: 'folder', handle, path: safe })), folders);
+      }
+      case 'opfs':
+        return this.run(filesToSave(this.listed, () => ({ kind: 'opfs' })));
+      case 'blob':
+        return this.run(filesToSave(this.listed, () => ({ kind: 'blob' })));
+      case 'stream':
+        // Each stream is a download of its own and starts when its file does.
+        for (const listed of this.listed) await this.saveStreamed(listed);
+    }
+  }
+
+  private async saveStreamed(listed: Listed): Promise<void> {
+    const { port, stop } = await startStream(baseName(listed.safe), listed.entry.bytes);
+    this.stopStream = stop;
+    await this.run(filesToSave([listed], () => ({ kind: 'stream', port })), [], [port]);
+    stop();
+    ({ bytesDone: this.bytesBefore, filesDone: this.filesBefore } = this.progress);
+  }
+
+  private run(files: FileToSave[], folders: SaveOrder['folders'] = [], transfer: Transferable[] = []): Promise<void> {
+    return this.worker.call<void>('save', { job: this.job, files, folders } satisfies SaveOrder, transfer);
+  }
+
+  private handedOver: Promise<void> = Promise.resolve();
+
+  private heard({ bytesDone, filesDone, what }: SaveReport): void {
+    this.count(this.bytesBefore + bytesDone, this.filesBefore + filesDone);
+    if (what.type === 'verifying' && this.state === 'running') this.enter('verifying');
+    if (what.type === 'file') {
+      if (this.state === 'verifying') this.enter('running');
+      const name = baseName(this.listed.find(({ entry }) => entry.id === what.entry)?.safe ?? 'file');
+      this.handedOver = this.handedOver.then(() => handOverOutcome(what.outcome, name));
+      this.handedOver.catch(() => {}); // told when it is awaited
+    }
+    if (what.type === 'notice') {
+      const { code, message } = new SealiftError(what.code);
+      this.tell('notice', { code, message });
+    }
+  }
+
+  private count(bytesDone: number, filesDone: number): void {
+    const at = performance.now();
+    this.samples.push({ at, bytes: bytesDone });
+    while (this.samples.length > 2 && at - this.samples[0]!.at > RATE_MS) this.samples.shift();
+    const oldest = this.samples[0]!;
+    const seconds = (at - oldest.at) / 1000;
+    const bytesPerSecond = seconds > 0 ? Math.round((bytesDone - oldest.bytes) / seconds) : this.progress.bytesPerSecond;
+    const left = this.progress.bytesTotal - bytesDone;
+    const secondsLeft = bytesPerSecond > 0 ? left / bytesPerSecond : null;
+    this.progress = { ...this.progress, bytesDone, filesDone, bytesPerSecond, secondsLeft };
+    this.tell('progress');
+  }
+
+  private enter(state: DownloadState): void {
+    if (this.state === state) return;
+    this.state = state;
+    this.tell('state');
+  }
+
+  private tell(name: string, detail?: unknown): void {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+type Picked =
+  | { kind: 'file'; file: FileSystemFileHandle }
+  | { kind: 'folder'; folder: FileSystemDirectoryHandle }
+  | { kind: 'opfs' | 'stream' | 'blob' };
+
+/** One order for each sealed file: the members of a pack come out of one fetch. */
+function filesToSave(listed: Listed[], target: (entry: Listed) => Target): FileToSave[] {
+  const files = new Map<SealedPlace, FileToSave>();
+  for (const one of listed) {
+    const file = files.get(one.place) ?? { place: one.place, sealed: one.sealed, members: [] };
+    files.set(one.place, file);
+    const { entry, offset, whole } = one;
+    file.members.push({ entry: entry.id, target: target(one), offset, bytes: entry.bytes, whole });
+  }
+  return [...files.values()];
+}
+
+async function handOverOutcome(outcome: Outcome, name: string): Promise<void> {
+  if (outcome.kind === 'staged') await handOverStaged(outcome.name, name);
+  if (outcome.kind === 'blob') handOver(outcome.blob, name);
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
 }

@@ -3,8 +3,16 @@ import { SealiftError } from './error';
 
 /** Null when all is there, else an error that says what is missing and what to use instead. */
 export function checkEnvironment(): SealiftError | null {
-  if (typeof WebAssembly !== 'object' || typeof WebAssembly.instantiate !== 'function') return new SealiftError('no_wasm');
-  if (typeof Worker !== 'function') return new SealiftError('no_workers');
-  if (typeof globalThis.crypto?.getRandomValues !== 'function') return new SealiftError('no_randomness');
+  if (typeof WebAssembly !== 'object' || typeof WebAssembly.instantiate !== 'function') return lacking('WebAssembly');
+  if (typeof Worker !== 'function') return lacking('background workers');
+  if (typeof globalThis.crypto?.getRandomValues !== 'function') return lacking('secure random numbers');
   return null;
+}
+
+function lacking(what: string): SealiftError {
+  return new SealiftError(
+    'environment_unsupported',
+    `This browser has no ${what}, without which nothing can be sealed. Nothing was sent. ` +
+      'Use a current Firefox, Chrome, Edge or Safari, or the sealift command line.',
+  );
 }

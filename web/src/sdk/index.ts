@@ -7,8 +7,9 @@ export { checkEnvironment } from './environment';
 export { DownloadJob } from './download';
 export { filesFromDirectory, filesFromDrop, filesFromInput } from './drop';
 export { generatePassword, passwordStrength, type Strength } from './strength';
-export { ManagedPackage, readManageLink, type ManagedInfo } from './manage';
+export { ManagedPackage, readManageLink, readSendLink, type ManagedInfo } from './manage';
 export { openFiles, openLink, Package } from './package';
+export { relayPolicy, type RelayPolicy } from './relay';
 export { SealiftError } from './error';
 export { SendJob } from './send';
 export type {

@@ -1,23 +1,256 @@
-/** Opens a package, from a link or from local files. */
-import type { Contents, Entry, SaveInto } from './types';
+/**
+ * Opens a package, from a link or from `.sealift` files on this computer.
+ *
+ * A link is opened by fetching the package's keyring and its manifest, nothing else; content is fetched when it is
+ * downloaded. Keys stay in the package's own worker.
+ */
+import { Caller } from '../worker/calls';
+import type { KeyringNeeds, ReceiveLink } from '../worker/kdf-answers';
+import type { Layout, ManifestAnswer, ManifestFile, SealedPlace } from '../worker/open-messages';
+import { askKdf, startCore } from './core';
+import { DownloadJob, type Listed } from './download';
+import { checkEnvironment } from './environment';
 import { SealiftError } from './error';
-import { DownloadJob } from './download';
+import { ask, fileUrl, packageInfo } from './relay';
+import { clearStaging } from './saving';
+import type { Contents, Entry, SaveInto } from './types';
 
-export class Package {
-  needs: 'password' | 'nothing' = 'password';
-  storedBytes = 0;
-  expiresAt: Date | null = null;
+type Bytes = Uint8Array<ArrayBuffer>;
 
-  async estimate(): Promise<{ milliseconds: number }> { throw new SealiftError('internal'); }
-  async unlock(_password?: string, _options?: { signal?: AbortSignal }): Promise<Contents> { throw new SealiftError('internal'); }
-  /** Must be called in the click itself: the save dialog needs the gesture. */
-  download(_entries: Entry[] | 'all', _options?: { into?: SaveInto }): DownloadJob { throw new SealiftError('internal'); }
-  /** Address of the still encrypted package, or of one file with its manifest, for a plain browser download. */
-  encryptedUrl(_entry?: Entry): string { throw new SealiftError('internal'); }
+/** Everything about a package that is known before it is opened. */
+interface Found {
+  worker: Caller;
+  keyring: Bytes;
+  needs: KeyringNeeds;
+  link: ReceiveLink | null;
+  /** Null: one sealed file without a manifest. */
+  manifest: { head: Bytes; body: Bytes } | null;
+  /** Sealed content files by id. */
+  places: Map<string, SealedPlace>;
+  storedBytes: number;
+  expiresAt: Date | null;
 }
 
-/** Fetches keyring and manifest, nothing else. */
-export async function openLink(_link: string): Promise<Package> { throw new SealiftError('internal'); }
+/** A package that was found, and can be opened. */
+export class Package {
+  /** What `unlock` needs: a password, the link (only for local files), or nothing more. */
+  readonly needs: 'password' | 'link' | 'nothing';
+  readonly storedBytes: number;
+  readonly expiresAt: Date | null;
+  private contents: Contents | null = null;
+  private listed = new Map<string, Listed>();
 
-/** Opens `.sealift` files on this computer, without network. */
-export async function openFiles(_files: File[]): Promise<Package> { throw new SealiftError('internal'); }
+  constructor(private readonly found: Found) {
+    const { needs, link } = found;
+    this.storedBytes = found.storedBytes;
+    this.expiresAt = found.expiresAt;
+    this.needs = needs.password ? 'password' : link?.secret ? 'nothing' : 'link';
+  }
+
+  /** How long a password check takes on this computer, by a short measured run. */
+  estimate(): Promise<{ milliseconds: number }> {
+    return askKdf('estimate', this.found.needs.cost);
+  }
+
+  /**
+   * Checks the password and reads the list of files. Can be tried again.
+   *
+   * @throws SealiftError `wrong_password`, `password_needed`, `link_needed`, `pin_mismatch`, `damaged_…`, and
+   * `cancelled` when the signal aborts.
+   */
+  async unlock(password?: string, options: { signal?: AbortSignal } = {}): Promise<Contents> {
+    const { worker, keyring, link } = this.found;
+    const stop = () => void worker.call('stopUnlock');
+    options.signal?.throwIfAborted();
+    options.signal?.addEventListener('abort', stop, { once: true });
+    try {
+      if (this.needs === 'password' && !password) throw new SealiftError('password_needed');
+      if (this.needs === 'link') throw new SealiftError('link_needed');
+      await worker.call('unlock', { keyring, password: password || null, secret: link?.secret ?? null });
+    } finally {
+      options.signal?.removeEventListener('abort', stop);
+    }
+    this.contents = await (this.found.manifest ? this.readManifest(this.found.manifest) : this.readAlone());
+    return this.contents;
+  }
+
+  /**
+   * Saves some or all files. Call it and `start` in the click itself: the save dialog needs the gesture.
+   *
+   * `into` overrides where to; `auto` asks with a dialog where the browser has one.
+   */
+  download(entries: Entry[] | 'all', options: { into?: SaveInto } = {}): DownloadJob {
+    if (!this.contents) throw new SealiftError('bad_usage');
+    const chosen = entries === 'all' ? this.contents.entries : entries;
+    const listed = chosen.map((entry) => this.listed.get(entry.id)).filter((entry) => entry !== undefined);
+    const folders = entries === 'all' ? this.contents.folders : [];
+    return new DownloadJob(this.found.worker, listed, folders, options.into ?? 'auto');
+  }
+
+  /**
+   * Address of the still encrypted package, or of one file with its manifest, for a plain browser download. Empty for
+   * local files, which are that already.
+   */
+  encryptedUrl(entry?: Entry): string {
+    const { link } = this.found;
+    if (!link) return '';
+    const place = entry && this.listed.get(entry.id)?.place;
+    if (place?.kind === 'remote') return `${fileUrl(link.relay, link.package, place.file)}.sealift`;
+    return `${link.relay}/api/packages/${link.package}/package.sealift`;
+  }
+
+  /** Forgets the keys and stops whatever runs. */
+  close(): void {
+    this.found.worker.end();
+  }
+
+  private async readManifest({ head, body }: { head: Bytes; body: Bytes }): Promise<Contents> {
+    const { worker, link, places } = this.found;
+    const manifest = await worker.call<ManifestAnswer>('manifest', { head, body, pin: link?.pin ?? null });
+    // The manifest lists exactly the files that are there; offline some may be missing, but none may be unlisted.
+    const known = new Set(manifest.sealed.map(({ file }) => file));
+    const unlisted = [...places.keys()].some((id) => !known.has(id));
+    const missing = manifest.sealed.filter(({ file }) => !places.has(file)).length;
+    if (unlisted || (link && missing > 0 && !this.isLocal())) throw new SealiftError('content_mismatch');
+
+    this.listed = new Map();
+    for (const [index, file] of manifest.files.entries()) {
+      const sealed = manifest.sealed[file.sealed]!;
+      const place = places.get(sealed.file);
+      if (!place) continue;
+      const entry = asEntry(sealed.pack ? `${sealed.file}/${index}` : sealed.file, file);
+      this.listed.set(entry.id, { entry, safe: file.safe, place, sealed: file.sealed, offset: file.offset, whole: !sealed.pack });
+    }
+    return this.list(manifest.title, manifest.note, manifest.folders, link ? 'link' : 'password', missing);
+  }
+
+  private async readAlone(): Promise<Contents> {
+    const [id, place] = [...this.found.places][0]!;
+    const file = await this.found.worker.call<ManifestFile>('alone', place);
+    const entry = asEntry(id, file);
+    this.listed = new Map([[id, { entry, safe: file.safe, place, sealed: null, offset: 0, whole: true }]]);
+    return this.list('', '', [], 'password', 0);
+  }
+
+  private list(title: string, note: string, folders: string[], proof: Contents['proof'], missing: number): Contents {
+    const entries = [...this.listed.values()].map(({ entry }) => entry);
+    const bytesTotal = entries.reduce((sum, { bytes }) => sum + bytes, 0);
+    return { title, note, entries, folders, bytesTotal, proof, missing };
+  }
+
+  private isLocal(): boolean {
+    return [...this.found.places.values()].some(({ kind }) => kind === 'local');
+  }
+}
+
+/**
+ * Finds the package that a link names. Fetches keyring and manifest, nothing else.
+ *
+ * @throws SealiftError `cut_link`, `bad_link`, `not_found`, `expired`, `not_complete`, `package_mismatch`, `network_lost`.
+ */
+export async function openLink(text: string): Promise<Package> {
+  const worker = await startOpener();
+  try {
+    const link = await worker.call<ReceiveLink>('readLink', text);
+    const info = await packageInfo(link.relay, link.package);
+    const manifest = info.files.find(({ role }) => role === 'manifest');
+    if (info.state !== 'finished' || !manifest) throw new SealiftError('not_complete');
+    const [keyring, sealed] = await Promise.all([
+      fetchBytes(`${link.relay}/api/packages/${link.package}/keyring`),
+      fetchBytes(fileUrl(link.relay, link.package, manifest.id)),
+    ]);
+    if (sealed.length !== manifest.headBytes + manifest.bodyBytes) throw new SealiftError('cut_short');
+    const needs = await worker.call<KeyringNeeds>('inspect', keyring);
+    if (needs.package !== link.package) throw new SealiftError('package_mismatch');
+    const places = new Map<string, SealedPlace>();
+    for (const { id, role, headBytes } of info.files) {
+      if (role === 'content') places.set(id, { kind: 'remote', relay: link.relay, package: link.package, file: id, headBytes });
+    }
+    return new Package({
+      worker, keyring, needs, link, places,
+      manifest: { head: sealed.slice(0, manifest.headBytes), body: sealed.slice(manifest.headBytes) },
+      storedBytes: info.storedBytes,
+      expiresAt: info.expiresAt,
+    });
+  } catch (error) {
+    worker.end();
+    throw SealiftError.from(error);
+  }
+}
+
+/**
+ * Opens `.sealift` files on this computer, without network: a whole package, or files kept from one.
+ *
+ * With `link` the content is also compared with what the link pins.
+ *
+ * @throws SealiftError `not_sealed`, `cut_short`, `damaged_…`, `package_mismatch`, `content_mismatch` (a file twice),
+ * `file_missing` (several files without their manifest).
+ */
+export async function openFiles(files: File[], options: { link?: string } = {}): Promise<Package> {
+  if (files.length === 0) throw new SealiftError('bad_usage');
+  const worker = await startOpener();
+  try {
+    const link = options.link ? await worker.call<ReceiveLink>('readLink', options.link) : null;
+    const places = new Map<string, SealedPlace>();
+    let manifest: Found['manifest'] = null;
+    let first: Layout | null = null;
+    for (const source of files) {
+      const layout = await worker.call<Layout>('layout', source);
+      first ??= layout;
+      if (layout.package !== first.package || (link && link.package !== layout.package)) throw new SealiftError('package_mismatch');
+      for (const { file, role, head, body } of layout.files) {
+        if (role === 'manifest') {
+          const found = { head: await slice(source, head), body: await slice(source, body) };
+          if (manifest && !(same(manifest.head, found.head) && same(manifest.body, found.body))) throw new SealiftError('content_mismatch');
+          manifest = found;
+        } else if (places.has(file)) {
+          throw new SealiftError('content_mismatch');
+        } else {
+          places.set(file, { kind: 'local', source, head, body });
+        }
+      }
+    }
+    if (!manifest && places.size !== 1) throw new SealiftError('file_missing');
+    const keyring = first!.keyringBytes;
+    return new Package({
+      worker, keyring, link, manifest, places,
+      needs: await worker.call<KeyringNeeds>('inspect', keyring),
+      storedBytes: files.reduce((sum, { size }) => sum + size, 0),
+      expiresAt: null,
+    });
+  } catch (error) {
+    worker.end();
+    throw SealiftError.from(error);
+  }
+}
+
+async function startOpener(): Promise<Caller> {
+  const lacking = checkEnvironment();
+  if (lacking) throw lacking;
+  void clearStaging();
+  const { worker, module } = await startCore('open');
+  const caller = new Caller(worker);
+  await caller.call('start', module);
+  return caller;
+}
+
+async function fetchBytes(url: string): Promise<Bytes> {
+  const response = await ask(url);
+  try {
+    return new Uint8Array(await response.arrayBuffer());
+  } catch (cause) {
+    throw new SealiftError('network_lost', undefined, { cause });
+  }
+}
+
+async function slice(source: File, [start, end]: [number, number]): Promise<Bytes> {
+  return new Uint8Array(await source.slice(start, end).arrayBuffer());
+}
+
+function same(a: Bytes, b: Bytes): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+function asEntry(id: string, { path, bytes, modified, type }: ManifestFile): Entry {
+  return { id, path, bytes, modified: modified === null ? null : new Date(modified), type };
+}

@@ -1,23 +1,177 @@
-/** Sends a package. */
-import type { Progress, SendOptions, SendResult, SendState } from './types';
-import { noProgress } from './types';
+/**
+ * Sends a package.
+ *
+ * The work is done in the control worker and its lanes; this class starts it, hands on what a person decides and tells
+ * what happens.
+ */
+import type { FromControl, SendOrder, ToControl } from '../worker/control-messages';
+import { startCore } from './core';
+import { checkEnvironment } from './environment';
 import { SealiftError } from './error';
+import { noProgress, type Progress, type SendOptions, type SendResult, type SendState } from './types';
 
-/** One package on its way. Events: `state`, `progress`, `transport` (detail `{transport, reason}`), `notice` (detail `{code, message}`). */
+/** How long a cancelled job waits for the relay to confirm that the package is gone. */
+const CANCEL_MS = 5000;
+const LANES_MAX = 8;
+
+/**
+ * One package on its way.
+ *
+ * Events: `state`; `progress`; `transport` with detail `{transport, reason}`; `notice` with detail `{code, message}`,
+ * such as `session_busy`, which a person may answer with `takeOver`.
+ */
 export class SendJob extends EventTarget {
   state: SendState = 'idle';
   progress: Progress;
   error: SealiftError | null = null;
   result: SendResult | null = null;
+  /** The link that may delete the package; there as soon as the package is created (rule L4). */
+  manageLink: string | null = null;
+
+  private worker: Worker | null = null;
+  private ending: { resolve(result: SendResult): void; reject(error: SealiftError): void } | null = null;
 
   constructor(readonly options: SendOptions) {
     super();
-    this.progress = noProgress(options.files.reduce((sum, f) => sum + f.file.size, 0), options.files.length);
+    const bytes = options.files.reduce((sum, { file }) => sum + file.size, 0);
+    this.progress = noProgress(bytes, options.files.length);
   }
 
-  async start(): Promise<SendResult> { throw new SealiftError('internal'); }
-  pause(): void {}
-  resume(): void {}
-  async cancel(): Promise<void> {}
-  takeOver(): void {}
+  /**
+   * Sends everything; settles when it is sent, failed, cancelled or superseded.
+   *
+   * @throws SealiftError, the same that stands in `error`.
+   */
+  start(): Promise<SendResult> {
+    if (this.state !== 'idle') return Promise.reject(new SealiftError('bad_usage'));
+    return new Promise((resolve, reject) => {
+      this.ending = { resolve, reject };
+      this.enter('preparing');
+      this.launch().catch((error: unknown) => this.fail(SealiftError.from(error)));
+    });
+  }
+
+  pause(): void {
+    this.say('pause');
+  }
+
+  resume(): void {
+    this.say('resume');
+  }
+
+  /** Stops and deletes what the relay has. Settles when that is done, or after five seconds without an answer. */
+  async cancel(): Promise<void> {
+    if (this.ended()) return;
+    const gone = new Promise<void>((resolve) => {
+      this.addEventListener('state', () => this.ended() && resolve());
+      setTimeout(resolve, CANCEL_MS);
+    });
+    if (this.worker) this.say('cancel');
+    else this.close('cancelled');
+    await gone;
+    if (!this.ended()) this.close('cancelled');
+  }
+
+  /** Takes a package over that another window is sending. Only ever by a person's action (rule L5). */
+  takeOver(): void {
+    this.say('takeOver');
+  }
+
+  private async launch(): Promise<void> {
+    const lacking = checkEnvironment();
+    if (lacking) throw lacking;
+    const { options } = this;
+    const { worker, module } = await startCore('control');
+    if (this.ended()) return worker.terminate(); // cancelled while it loaded
+    this.worker = worker;
+    worker.onmessage = (event: MessageEvent<FromControl>) => this.heard(event.data);
+    worker.onerror = () => this.fail(new SealiftError('internal'));
+    document.addEventListener('resume', this.thawed);
+    const order: SendOrder = {
+      module,
+      relay: new URL(options.relay ?? location.origin).origin,
+      files: options.files,
+      folders: options.folders ?? [],
+      title: options.title ?? '',
+      note: options.note ?? '',
+      protection: options.protection,
+      expiresInSeconds: options.expiresInSeconds ?? null,
+      grant: options.grant ?? null,
+      transports: options.transports ?? ['webtransport', 'websocket'],
+      lanesMax: Math.min(options.lanesMax ?? LANES_MAX, LANES_MAX),
+      engine: options.engine ?? 'auto',
+    };
+    worker.postMessage({ type: 'start', order } satisfies ToControl);
+  }
+
+  private heard(message: FromControl): void {
+    switch (message.type) {
+      case 'state':
+        if (message.state === 'cancelled' || message.state === 'superseded') return this.close(message.state);
+        return this.enter(message.state);
+      case 'progress':
+        this.progress = message.progress;
+        return this.tell('progress');
+      case 'transport':
+        return this.tell('transport', { transport: message.transport, reason: message.reason });
+      case 'notice': {
+        const { code, message: sentence } = new SealiftError(message.code);
+        return this.tell('notice', { code, message: sentence });
+      }
+      case 'created':
+        this.manageLink = message.manageLink;
+        return;
+      case 'sent':
+        this.result = message.result;
+        this.finish('sent');
+        this.ending?.resolve(message.result);
+        return;
+      case 'failed': {
+        const error = new SealiftError(message.code, message.message);
+        return this.fail(message.path ? error.about(message.path) : error);
+      }
+    }
+  }
+
+  /** The page was frozen and goes on. The worker notices by itself too; this is sooner. */
+  private readonly thawed = () => this.say('thawed');
+
+  private say(type: Exclude<ToControl['type'], 'start'>): void {
+    this.worker?.postMessage({ type } satisfies ToControl);
+  }
+
+  private fail(error: SealiftError): void {
+    if (this.ended()) return;
+    this.error = error;
+    this.finish('failed');
+    this.ending?.reject(error);
+  }
+
+  private close(state: 'cancelled' | 'superseded'): void {
+    if (this.ended()) return;
+    this.error = new SealiftError(state);
+    this.finish(state);
+    this.ending?.reject(this.error);
+  }
+
+  private finish(state: SendState): void {
+    document.removeEventListener('resume', this.thawed);
+    this.worker?.terminate();
+    this.worker = null;
+    this.enter(state);
+  }
+
+  private ended(): boolean {
+    return ['sent', 'failed', 'cancelled', 'superseded'].includes(this.state);
+  }
+
+  private enter(state: SendState): void {
+    if (this.state === state) return;
+    this.state = state;
+    this.tell('state');
+  }
+
+  private tell(name: string, detail?: unknown): void {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
 }

@@ -1,5 +1,8 @@
 /** How hard a password is to guess, and passwords that are. Loaded only when needed. */
-import { SealiftError } from './error';
+import { startWorker, wasmModule } from '../worker/assets';
+import { Caller } from '../worker/calls';
+import workerUrl from '../worker/strength?worker&url';
+import wasmUrl from '../wasm/sealift_strength_bg.wasm?url';
 
 export interface Strength {
   /** Base-2 logarithm of the guesses needed. */
@@ -10,7 +13,29 @@ export interface Strength {
   suggestions: string[];
 }
 
-export async function passwordStrength(_password: string): Promise<Strength> { throw new SealiftError('internal'); }
+let estimator: Promise<Caller> | null = null;
 
-/** A new password of at least 77 bits. */
-export async function generatePassword(): Promise<string> { throw new SealiftError('internal'); }
+function loaded(): Promise<Caller> {
+  estimator ??= load().catch((error) => {
+    estimator = null; // a lost network must not stay lost
+    throw error;
+  });
+  return estimator;
+}
+
+async function load(): Promise<Caller> {
+  const [worker, module] = await Promise.all([startWorker(workerUrl, 'strength'), wasmModule(wasmUrl)]);
+  const caller = new Caller(worker);
+  await caller.call('start', module);
+  return caller;
+}
+
+/** Estimates in the background; the password goes nowhere else. */
+export async function passwordStrength(password: string): Promise<Strength> {
+  return (await loaded()).call<Strength>('strength', password);
+}
+
+/** A new password of 80 bits. */
+export async function generatePassword(): Promise<string> {
+  return (await loaded()).call<string>('generate');
+}

@@ -1,0 +1,831 @@
+//! Sends a package: what is sealed, and the session that says which part goes over which lane.
+//!
+//! The control worker registers files and folders, calls [`SendSession::prepare`] and [`SendSession::begin`], reports
+//! what happens, and after every report carries out what [`SendSession::poll`] asks for until it asks for nothing.
+//! Times are milliseconds of one monotonic clock.
+
+use core::time::Duration;
+use std::collections::HashMap;
+
+use js_sys::Uint8Array;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use sealift_envelope::pack::{self, Batch};
+use sealift_envelope::{
+    Draft, DraftEntry, FileEntry, FileSealer, Manifest, Metadata, PackageKey, SealedEntry, names,
+};
+use sealift_protocol::error::Code;
+use sealift_protocol::format::{Geometry, Role as Sealed};
+use sealift_protocol::frame::{self, Decoder, Frame};
+use sealift_protocol::ids::{Attempt, ClientId, FileId, LaneId, OwnerToken, PartNumber};
+use sealift_protocol::limits::{SEAL_BYTES, SEGMENT_BYTES};
+use sealift_protocol::link::{Fragment, Link, LinkSecret, Pin};
+use sealift_protocol::message::{ClientMessage, Pairs, RelayMessage, Role, Transport};
+use sealift_protocol::session::{
+    ClientAction, ClientConfig, ClientEvent, ClientSession, LaneEnd, PartFailure, SendPart,
+    UserEvent, UserState, Verdict,
+};
+
+use crate::error::{JsError, Result};
+use crate::plain::{bytes, list, number, object, pairs_from_bytes, pairs_to_bytes, whole};
+
+/// A package on its way.
+#[wasm_bindgen]
+pub struct SendSession {
+    key: PackageKey,
+    keyring: Vec<u8>,
+    secret: Option<LinkSecret>,
+    owner: OwnerToken,
+    manifest: Manifest,
+    /// Sealed content files, in the order of the manifest.
+    contents: Vec<Content>,
+    session: Option<ClientSession>,
+    pin: Option<Pin>,
+    decoders: HashMap<LaneId, Decoder>,
+    orders: Orders,
+}
+
+/// One sealed content file: a file, or a pack of small ones.
+struct Content {
+    file: FileId,
+    head: Vec<u8>,
+    body_bytes: u64,
+    /// Files in it.
+    file_count: u32,
+    /// The seals that were sent, by attempt: which one is stored is known when the file is committed.
+    seals: HashMap<Attempt, [u8; 48]>,
+    /// The highest part that is durable, and by which attempt: in the end, the last one.
+    stored: Option<(PartNumber, Attempt)>,
+}
+
+/// Parts given to lanes, under a number each.
+#[derive(Default)]
+struct Orders {
+    next: u32,
+    open: HashMap<u32, Order>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Order {
+    lane: LaneId,
+    file: FileId,
+    part: PartNumber,
+    attempt: Attempt,
+}
+
+#[wasm_bindgen]
+impl SendSession {
+    /// A package with this key and keyring, as `makeKeyring` gave them. The caller wipes `key` and `secret`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        mut key: Vec<u8>,
+        keyring: Vec<u8>,
+        mut secret: Option<Vec<u8>>,
+        title: String,
+        note: String,
+    ) -> Result<SendSession> {
+        let imported = PackageKey::import(&key);
+        key.zeroize();
+        let link = secret
+            .as_deref()
+            .and_then(|secret| <[u8; 32]>::try_from(secret).ok())
+            .map(LinkSecret);
+        if let Some(secret) = &mut secret {
+            secret.zeroize();
+        }
+        Ok(Self {
+            key: imported?,
+            keyring,
+            secret: link,
+            owner: OwnerToken(random()),
+            manifest: Manifest {
+                title,
+                note,
+                folders: Vec::new(),
+                sealed: Vec::new(),
+                files: Vec::new(),
+            },
+            contents: Vec::new(),
+            session: None,
+            pin: None,
+            decoders: HashMap::new(),
+            orders: Orders::default(),
+        })
+    }
+
+    /// Registers a file. `modified_ms` counts from 1970.
+    #[wasm_bindgen(js_name = addFile)]
+    #[allow(clippy::cast_possible_truncation)]
+    pub fn add_file(&mut self, path: String, bytes: f64, modified_ms: f64, media_type: String) {
+        let modified_ms = modified_ms.is_finite().then_some(modified_ms as i64);
+        let path = names::clean_path(&path);
+        self.manifest.files.push(FileEntry {
+            path,
+            bytes: whole(bytes),
+            modified_ms,
+            media_type,
+            sealed: 0,
+            offset: 0,
+        });
+    }
+
+    /// Registers a folder without files.
+    #[wasm_bindgen(js_name = addFolder)]
+    pub fn add_folder(&mut self, path: String) {
+        self.manifest.folders.push(names::clean_path(&path));
+    }
+
+    /// Decides what is sealed together and draws all keys.
+    ///
+    /// Gives `[{file, sealer, bytes, members: [[index, offset], …]}]`: `members` are the registered files by their
+    /// order, `sealer` is secret and goes to the lanes' workers.
+    ///
+    /// # Errors
+    /// `bad_name`, `too_many_files`, `too_large`, `nothing_to_send`.
+    pub fn prepare(&mut self) -> Result<JsValue> {
+        if self.manifest.files.is_empty() && self.manifest.folders.is_empty() {
+            return Err(Code::NothingToSend.into());
+        }
+        for path in self
+            .manifest
+            .folders
+            .iter()
+            .chain(self.manifest.files.iter().map(|file| &file.path))
+        {
+            names::check_path(path).map_err(|_| bad_name(path))?;
+        }
+        let sizes: Vec<u64> = self.manifest.files.iter().map(|file| file.bytes).collect();
+        let batches = pack::plan(&sizes);
+        let prepared: Result<Vec<JsValue>> = batches
+            .iter()
+            .map(|batch| self.prepare_one(batch))
+            .collect();
+        self.manifest.to_bytes()?; // all limits of a manifest, before anything is sent
+        Ok(list(prepared?))
+    }
+
+    /// Starts the session. `transports` is a comma-separated list of `webtransport` and `websocket`.
+    #[wasm_bindgen]
+    pub fn begin(
+        &mut self,
+        now_ms: f64,
+        grant: Option<String>,
+        expires_in_s: Option<u32>,
+        transports: &str,
+        lanes_max: u32,
+    ) -> Result<()> {
+        let draft = self.draft().seal(&self.key, &mut crate::rng())?;
+        let config = ClientConfig {
+            package: self.key.package(),
+            owner_token: self.owner.clone(),
+            client_id: ClientId(random()),
+            client_version: concat!("sealift-web ", env!("CARGO_PKG_VERSION")).to_owned(),
+            grant,
+            keyring: self.keyring.clone(),
+            draft,
+            expires_in_s,
+            transports: transports.split(',').filter_map(transport_named).collect(),
+            lanes_max: lanes_max as usize,
+            jitter_seed: u64::from_le_bytes(random()),
+            give_up_after: None,
+        };
+        let now = time(now_ms);
+        let mut session = ClientSession::new(config, now);
+        for content in &mut self.contents {
+            let head = core::mem::take(&mut content.head);
+            let (file, sealed_body_bytes) = (content.file, content.body_bytes);
+            session.handle(
+                now,
+                ClientEvent::AddFile {
+                    file,
+                    role: Role::Content,
+                    head,
+                    sealed_body_bytes,
+                },
+            );
+        }
+        session.handle(now, ClientEvent::NoMoreFiles);
+        self.session = Some(session);
+        Ok(())
+    }
+
+    /// Nothing happened but that time went by.
+    pub fn wake(&mut self, now_ms: f64) {
+        self.handle(now_ms, ClientEvent::Wake);
+    }
+
+    /// Something that a person or the browser said: `pause`, `resume`, `cancel`, `takeOver`, `thawed`, `online`, `offline`.
+    pub fn say(&mut self, now_ms: f64, what: &str) {
+        let event = match what {
+            "pause" => ClientEvent::Pause,
+            "resume" => ClientEvent::Resume,
+            "cancel" => ClientEvent::Cancel,
+            "takeOver" => ClientEvent::TakeOver,
+            "thawed" => ClientEvent::Thawed,
+            "online" => ClientEvent::Online,
+            "offline" => ClientEvent::Offline,
+            _ => ClientEvent::Wake,
+        };
+        self.handle(now_ms, event);
+    }
+
+    /// A lane is open.
+    #[wasm_bindgen(js_name = laneOpened)]
+    pub fn lane_opened(&mut self, now_ms: f64, lane: u32) {
+        self.handle(now_ms, ClientEvent::LaneOpened { lane: LaneId(lane) });
+    }
+
+    /// A lane ended: `not_opened`, `unsupported` or `closed`.
+    #[wasm_bindgen(js_name = laneClosed)]
+    pub fn lane_closed(&mut self, now_ms: f64, lane: u32, end: &str) {
+        let lane = LaneId(lane);
+        let end = match end {
+            "not_opened" => LaneEnd::NotOpened,
+            "unsupported" => LaneEnd::Unsupported,
+            _ => LaneEnd::Closed,
+        };
+        self.decoders.remove(&lane);
+        self.orders.open.retain(|_, order| order.lane != lane);
+        self.handle(now_ms, ClientEvent::LaneClosed { lane, end });
+    }
+
+    /// Bytes arrived on a lane.
+    ///
+    /// # Errors
+    /// `malformed`: the lane is to be closed.
+    pub fn received(&mut self, now_ms: f64, lane: u32, bytes: &[u8]) -> Result<()> {
+        let lane = LaneId(lane);
+        let decoder = self.decoders.entry(lane).or_default();
+        decoder.push(bytes.to_vec().into());
+        let mut messages = Vec::new();
+        while let Some(frame) = decoder.next().map_err(|_| JsError::code(Code::Malformed))? {
+            let Frame::Control(payload) = frame else {
+                return Err(Code::Malformed.into());
+            };
+            // A kind from a newer relay means nothing to this version.
+            messages.extend(RelayMessage::decode(&payload).ok());
+        }
+        for message in messages {
+            self.note_stored(&message);
+            self.handle(now_ms, ClientEvent::Message { lane, message });
+        }
+        Ok(())
+    }
+
+    /// A part was handed to the transport whole. `seal` is what it ended with, when it was a last one.
+    #[wasm_bindgen(js_name = partSealed)]
+    pub fn part_sealed(&mut self, now_ms: f64, order: u32, pairs: &[u8], seal: Option<Vec<u8>>) {
+        let Some(Order {
+            lane,
+            file,
+            part,
+            attempt,
+        }) = self.orders.open.remove(&order)
+        else {
+            return;
+        };
+        if let Some(seal) = seal.and_then(|seal| seal.try_into().ok())
+            && let Some(content) = self
+                .contents
+                .iter_mut()
+                .find(|content| content.file == file)
+        {
+            content.seals.insert(attempt, seal);
+        }
+        let pairs = pairs_from_bytes(pairs);
+        self.handle(
+            now_ms,
+            ClientEvent::PartSealed {
+                lane,
+                file,
+                part,
+                attempt,
+                pairs,
+            },
+        );
+    }
+
+    /// A part was not handed over whole: `file_changed`, `file_unreadable`, `stopped`, `sealing` or `lane`.
+    #[wasm_bindgen(js_name = partFailed)]
+    pub fn part_failed(&mut self, now_ms: f64, order: u32, code: &str, pairs: &[u8]) {
+        let Some(Order {
+            lane,
+            file,
+            part,
+            attempt,
+        }) = self.orders.open.remove(&order)
+        else {
+            return;
+        };
+        let failure = match code {
+            "file_changed" => PartFailure::SourceChanged,
+            "file_unreadable" => PartFailure::SourceUnreadable,
+            "stopped" => PartFailure::Stopped,
+            "sealing" => PartFailure::Sealing,
+            _ => PartFailure::Lane,
+        };
+        let pairs = pairs_from_bytes(pairs);
+        self.handle(
+            now_ms,
+            ClientEvent::PartFailed {
+                lane,
+                file,
+                part,
+                attempt,
+                failure,
+                pairs,
+            },
+        );
+    }
+
+    /// The verdict on recorded pairs: `same`, `changed` or `unreadable`.
+    #[wasm_bindgen(js_name = partVerified)]
+    pub fn part_verified(&mut self, now_ms: f64, file: &str, part: u32, verdict: &str) {
+        let Ok(file) = FileId::parse(file) else {
+            return;
+        };
+        let verdict = match verdict {
+            "same" => Verdict::Same,
+            "changed" => Verdict::Changed,
+            _ => Verdict::Unreadable,
+        };
+        self.handle(
+            now_ms,
+            ClientEvent::PartVerified {
+                file,
+                part: PartNumber(part),
+                verdict,
+            },
+        );
+    }
+
+    /// Milliseconds of the clock at which [`SendSession::wake`] is due; undefined: never.
+    #[wasm_bindgen(js_name = nextWake)]
+    pub fn next_wake(&self) -> Option<f64> {
+        self.session
+            .as_ref()?
+            .next_wake()
+            .map(|at| at.as_secs_f64() * 1000.0)
+    }
+
+    /// The next thing to do, an object with a `type`; undefined when there is none.
+    pub fn poll(&mut self, now_ms: f64) -> Result<JsValue> {
+        let Some(action) = self.session.as_mut().and_then(ClientSession::poll) else {
+            return Ok(JsValue::UNDEFINED);
+        };
+        self.show(now_ms, action)
+    }
+
+    /// The link for those who shall open the package; once the manifest is sealed.
+    #[wasm_bindgen(js_name = receiveLink)]
+    pub fn receive_link(&self, relay: String) -> Option<String> {
+        let fragment = Fragment::Receive {
+            pin: self.pin?,
+            secret: self.secret.clone(),
+        };
+        Some(self.link(relay, fragment))
+    }
+
+    /// The link that may read, change and delete the package (rule L4).
+    #[wasm_bindgen(js_name = manageLink)]
+    pub fn manage_link(&self, relay: String) -> String {
+        let fragment = Fragment::Manage {
+            owner: self.owner.clone(),
+            secret: self.secret.clone(),
+        };
+        self.link(relay, fragment)
+    }
+
+    /// The package's id, as it stands in links.
+    #[wasm_bindgen(getter, js_name = packageId)]
+    pub fn package_id(&self) -> String {
+        self.key.package().to_string()
+    }
+}
+
+impl SendSession {
+    fn handle(&mut self, now_ms: f64, event: ClientEvent) {
+        if let Some(session) = &mut self.session {
+            session.handle(time(now_ms), event);
+        }
+    }
+
+    /// Which attempt at a file's last part is stored, and so which seal the manifest must name.
+    fn note_stored(&mut self, message: &RelayMessage) {
+        let (file, part, attempt) = match message {
+            RelayMessage::Durable {
+                file,
+                part,
+                attempt,
+                ..
+            } => (file, part, attempt),
+            RelayMessage::Pairs(Pairs {
+                file,
+                part,
+                stored: Some(stored),
+                ..
+            }) => (file, part, &stored.attempt),
+            _ => return,
+        };
+        if let Some(content) = self
+            .contents
+            .iter_mut()
+            .find(|content| content.file == *file)
+            && content.stored.is_none_or(|(highest, _)| highest <= *part)
+        {
+            content.stored = Some((*part, *attempt));
+        }
+    }
+
+    fn link(&self, relay: String, fragment: Fragment) -> String {
+        let mut url = Link {
+            relay,
+            package: Some(self.key.package()),
+            fragment,
+        }
+        .to_url();
+        core::mem::take(&mut *url)
+    }
+
+    /// What a resume will need to know (rule C4).
+    fn draft(&self) -> Draft {
+        let sealed = self.manifest.sealed.iter();
+        Draft {
+            title: self.manifest.title.clone(),
+            note: self.manifest.note.clone(),
+            whole: true,
+            folders: self.manifest.folders.clone(),
+            sealed: sealed
+                .map(|entry| DraftEntry {
+                    file: entry.file,
+                    role: entry.role,
+                    bytes: entry.bytes,
+                })
+                .collect(),
+            files: self.manifest.files.clone(),
+        }
+    }
+
+    /// Draws a file id, seals the metadata and enters the file or pack into the manifest.
+    fn prepare_one(&mut self, batch: &Batch) -> Result<JsValue> {
+        let file = FileId(random());
+        let sealed = self.contents.len();
+        let (role, metadata, members) = match batch {
+            Batch::Alone(index) => {
+                let entry = self
+                    .manifest
+                    .files
+                    .get_mut(*index)
+                    .ok_or_else(|| JsError::code(Code::Misuse))?;
+                entry.sealed = sealed;
+                (Sealed::File, metadata_of(entry), vec![(*index, 0)])
+            }
+            Batch::Pack(indexes) => {
+                let mut offset = 0;
+                let mut members = Vec::with_capacity(indexes.len());
+                for index in indexes {
+                    let entry = self
+                        .manifest
+                        .files
+                        .get_mut(*index)
+                        .ok_or_else(|| JsError::code(Code::Misuse))?;
+                    (entry.sealed, entry.offset) = (sealed, offset);
+                    members.push((*index, offset));
+                    offset = offset.saturating_add(entry.bytes);
+                }
+                (Sealed::Pack, Metadata::unnamed(offset), members)
+            }
+        };
+        let bytes_count = metadata.bytes;
+        let (sealer, head) = FileSealer::new(&self.key, file, role, &metadata, &mut crate::rng())?;
+        let exported: Zeroizing<Vec<u8>> = sealer.export();
+        self.manifest.sealed.push(SealedEntry {
+            file,
+            role,
+            seal: [0; 48],
+            bytes: bytes_count,
+        });
+        self.contents.push(Content {
+            file,
+            head,
+            body_bytes: sealer.geometry().body_bytes(),
+            file_count: members.len() as u32,
+            seals: HashMap::new(),
+            stored: None,
+        });
+        let members = members
+            .iter()
+            .map(|(index, offset)| list([number(*index as u64), number(*offset)]));
+        Ok(object([
+            ("file", file.to_string().into()),
+            ("sealer", bytes(&exported)),
+            ("bytes", number(bytes_count)),
+            ("members", list(members)),
+        ]))
+    }
+
+    fn show(&mut self, now_ms: f64, action: ClientAction) -> Result<JsValue> {
+        let kind = |name: &str| ("type", JsValue::from(name));
+        Ok(match action {
+            ClientAction::OpenLane { lane, transport } => object([
+                kind("open"),
+                ("lane", lane.0.into()),
+                ("transport", transport_name(transport).into()),
+            ]),
+            ClientAction::CloseLane { lane } => {
+                self.decoders.remove(&lane);
+                object([kind("close"), ("lane", lane.0.into())])
+            }
+            ClientAction::Send { lane, message } => object([
+                kind("send"),
+                ("lane", lane.0.into()),
+                ("frame", control(&message)),
+            ]),
+            ClientAction::SendPart(part) => self.show_part(part),
+            ClientAction::StopPart {
+                lane,
+                file,
+                part,
+                attempt,
+            } => {
+                let wanted = Order {
+                    lane,
+                    file,
+                    part,
+                    attempt,
+                };
+                let order = self
+                    .orders
+                    .open
+                    .iter()
+                    .find(|(_, order)| **order == wanted)
+                    .map(|(number, _)| *number);
+                object([
+                    kind("stop"),
+                    ("lane", lane.0.into()),
+                    ("order", order.map_or(JsValue::NULL, JsValue::from)),
+                ])
+            }
+            ClientAction::VerifyPart {
+                file,
+                part,
+                offset,
+                pairs,
+                ..
+            } => object([
+                kind("verify"),
+                ("file", file.to_string().into()),
+                ("part", part.0.into()),
+                ("firstSegment", number(offset / u64::from(SEGMENT_BYTES))),
+                ("pairs", bytes(&pairs_to_bytes(&pairs))),
+            ]),
+            ClientAction::SealManifest => self.seal_manifest(now_ms)?,
+            ClientAction::Tell(event) => self.tell(event)?,
+        })
+    }
+
+    fn show_part(&mut self, part: SendPart) -> JsValue {
+        let order = self.orders.add(Order {
+            lane: part.lane,
+            file: part.file,
+            part: part.part,
+            attempt: part.attempt,
+        });
+        let seal_bytes = if part.is_last {
+            u64::from(SEAL_BYTES)
+        } else {
+            0
+        };
+        let cancel = ClientMessage::CancelPart {
+            file: part.file,
+            part: part.part,
+            attempt: part.attempt,
+        };
+        let sealed_bytes = part.length.saturating_sub(seal_bytes);
+        object([
+            ("type", "part".into()),
+            ("lane", part.lane.0.into()),
+            ("order", order.into()),
+            ("file", part.file.to_string().into()),
+            ("begin", control(&part.begin)),
+            ("cancel", control(&cancel)),
+            (
+                "firstSegment",
+                number(part.offset / u64::from(SEGMENT_BYTES)),
+            ),
+            (
+                "segmentCount",
+                number(sealed_bytes.div_ceil(u64::from(SEGMENT_BYTES))),
+            ),
+            ("earlier", bytes(&pairs_to_bytes(&part.earlier))),
+            (
+                "pairsBefore",
+                if part.is_last {
+                    bytes(&pairs_to_bytes(&part.file_pairs))
+                } else {
+                    JsValue::NULL
+                },
+            ),
+        ])
+    }
+
+    /// Seals the manifest, once, and hands it to the session. Its bytes go to the lanes as they are.
+    fn seal_manifest(&mut self, now_ms: f64) -> Result<JsValue> {
+        let file = FileId(random());
+        let sealed = self.manifest.seal(&self.key, file, &mut crate::rng())?;
+        self.pin = Some(sealed.pin);
+        let pairs = pairs_of(&sealed.body)?;
+        let event = ClientEvent::AddFile {
+            file,
+            role: Role::Manifest,
+            head: sealed.head,
+            sealed_body_bytes: sealed.body.len() as u64,
+        };
+        self.handle(now_ms, event);
+        Ok(object([
+            ("type", "manifest".into()),
+            ("file", file.to_string().into()),
+            ("body", bytes(&sealed.body)),
+            ("pairs", bytes(&pairs)),
+        ]))
+    }
+
+    fn tell(&mut self, event: UserEvent) -> Result<JsValue> {
+        let kind = |name: &str| ("type", JsValue::from(name));
+        Ok(match event {
+            UserEvent::State(state) => object([kind("state"), ("state", state_name(state).into())]),
+            UserEvent::Transport { transport, reason } => object([
+                kind("transport"),
+                ("transport", transport_name(transport).into()),
+                ("reason", reason.into()),
+            ]),
+            UserEvent::Progress(progress) => object([
+                kind("progress"),
+                ("bytesDone", number(progress.bytes_done)),
+                ("bytesTotal", number(progress.bytes_total)),
+                ("bytesPerSecond", number(progress.bytes_per_second)),
+                (
+                    "secondsLeft",
+                    progress
+                        .time_left
+                        .map_or(JsValue::NULL, |left| left.as_secs_f64().into()),
+                ),
+                (
+                    "transport",
+                    progress
+                        .transport
+                        .map_or(JsValue::NULL, |transport| transport_name(transport).into()),
+                ),
+                ("lanes", progress.lanes.into()),
+            ]),
+            UserEvent::FileCommitted { file } => self.committed(file)?,
+            UserEvent::SessionBusy => object([kind("busy")]),
+            UserEvent::Finished { expires_at } => {
+                object([kind("finished"), ("expiresAt", number(expires_at))])
+            }
+            UserEvent::Failed { code, file } => object([
+                kind("failed"),
+                ("code", code.as_str().into()),
+                (
+                    "path",
+                    file.and_then(|file| self.path_of(file))
+                        .map_or(JsValue::NULL, JsValue::from),
+                ),
+            ]),
+            UserEvent::Cancelled => object([kind("cancelled")]),
+            UserEvent::Superseded => object([kind("superseded")]),
+        })
+    }
+
+    /// Notes the seal that is stored, for the manifest.
+    ///
+    /// # Errors
+    /// `not_resumable` when what is stored was not sealed by this session, so that its seal is not known.
+    fn committed(&mut self, file: FileId) -> Result<JsValue> {
+        let found = self
+            .contents
+            .iter()
+            .zip(&mut self.manifest.sealed)
+            .find(|(content, _)| content.file == file);
+        let Some((content, sealed)) = found else {
+            return Ok(object([
+                ("type", "committed".into()),
+                ("file", file.to_string().into()),
+                ("fileCount", 0.into()),
+            ])); // the manifest
+        };
+        sealed.seal = *content
+            .stored
+            .and_then(|(_, attempt)| content.seals.get(&attempt))
+            .ok_or_else(|| JsError::code(Code::NotResumable))?;
+        let count = content.file_count.into();
+        Ok(object([
+            ("type", "committed".into()),
+            ("file", file.to_string().into()),
+            ("fileCount", count),
+        ]))
+    }
+
+    /// The path of the file, or of the first one in a pack.
+    fn path_of(&self, file: FileId) -> Option<String> {
+        let sealed = self
+            .contents
+            .iter()
+            .position(|content| content.file == file)?;
+        self.manifest
+            .files
+            .iter()
+            .find(|entry| entry.sealed == sealed)
+            .map(|entry| entry.path.clone())
+    }
+}
+
+impl Orders {
+    fn add(&mut self, order: Order) -> u32 {
+        self.next = self.next.wrapping_add(1);
+        self.open.insert(self.next, order);
+        self.next
+    }
+}
+
+fn control(message: &ClientMessage) -> JsValue {
+    let mut payload = message.encode();
+    let frame = Uint8Array::from(&frame::control_frame(&payload)[..]);
+    payload.zeroize(); // a Hello carries the owner token
+    frame.into()
+}
+
+fn transport_named(name: &str) -> Option<Transport> {
+    match name {
+        "webtransport" => Some(Transport::WebTransport),
+        "websocket" => Some(Transport::WebSocket),
+        _ => None,
+    }
+}
+
+fn transport_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::WebTransport => "webtransport",
+        Transport::WebSocket => "websocket",
+    }
+}
+
+fn state_name(state: UserState) -> &'static str {
+    match state {
+        UserState::Connecting | UserState::Sending => "sending",
+        UserState::Paused => "paused",
+        UserState::Waiting => "waiting",
+        UserState::Finishing => "finishing",
+    }
+}
+
+fn time(ms: f64) -> Duration {
+    Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default()
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand_core::Rng::fill_bytes(&mut crate::rng(), &mut bytes);
+    bytes
+}
+
+fn metadata_of(entry: &FileEntry) -> Metadata {
+    Metadata {
+        path: entry.path.clone(),
+        bytes: entry.bytes,
+        modified_ms: entry.modified_ms,
+        media_type: entry.media_type.clone(),
+    }
+}
+
+/// The (IV, tag) pairs of a body that was sealed whole.
+fn pairs_of(body: &[u8]) -> Result<Vec<u8>> {
+    let geometry = Geometry::from_body_bytes(body.len() as u64)?;
+    let mut pairs = Vec::new();
+    for index in 0..geometry.segment_count() {
+        let start = geometry.segment_offset(index) as usize;
+        let segment =
+            body.get(start..start.saturating_add(geometry.segment_sealed_bytes(index) as usize));
+        let segment = segment.ok_or_else(|| JsError::code(Code::Misuse))?;
+        pairs.extend_from_slice(segment.get(4..16).unwrap_or_default());
+        pairs.extend_from_slice(
+            segment
+                .get(segment.len().saturating_sub(16)..)
+                .unwrap_or_default(),
+        );
+    }
+    Ok(pairs)
+}
+
+/// Which name, and what is wrong with it.
+fn bad_name(path: &str) -> JsError {
+    let start: String = path.chars().take(80).collect();
+    JsError::new(
+        "bad_name",
+        &format!(
+            "A file's name cannot be used: {start}. Names have at most 255 bytes and paths 1,024; rename the file and try again."
+        ),
+    )
+}

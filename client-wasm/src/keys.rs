@@ -1,0 +1,123 @@
+//! Makes and opens keyrings, in the worker that is kept for Argon2.
+//!
+//! What comes out is the package key's bytes. They are secret; the worker hands them over to the worker that uses them
+//! and keeps nothing. Ending the worker cancels a derivation.
+
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use sealift_envelope::keyring::{self, Credential, KeyringBuilder};
+use sealift_envelope::{PackageKey, Password};
+use sealift_protocol::format::{KdfCost, Keyring};
+use sealift_protocol::ids::PackageId;
+use sealift_protocol::link::LinkSecret;
+
+use crate::error::Result;
+use crate::plain::{bytes, number, object};
+
+/// What a new package starts from.
+#[wasm_bindgen(js_name = makeKeyring)]
+pub fn make_keyring(password: Option<String>) -> Result<JsValue> {
+    let password = password.map(Zeroizing::new);
+    let mut rng = crate::rng();
+    let mut id = [0; 16];
+    rand_core::Rng::fill_bytes(&mut rng, &mut id);
+    let package = PackageKey::generate(PackageId(id), &mut rng);
+    let builder = KeyringBuilder::new(&package);
+    let (keyring, secret) = match &password {
+        Some(password) => {
+            let password = Password::from_normalized(password)?;
+            (
+                builder
+                    .password(&password, KdfCost::DEFAULT, None, &mut rng)?
+                    .build()?,
+                None,
+            )
+        }
+        None => {
+            let secret = new_secret(&mut rng);
+            (
+                builder.link_secret(&secret, &mut rng)?.build()?,
+                Some(secret),
+            )
+        }
+    };
+    Ok(object([
+        ("key", bytes(&package.export()[..])),
+        ("keyring", bytes(&keyring)),
+        (
+            "secret",
+            secret.map_or(JsValue::UNDEFINED, |secret| bytes(&secret.0)),
+        ),
+    ]))
+}
+
+/// The package key's bytes, or an error that says why this credential does not open the keyring.
+///
+/// `password` is normalised to NFC by the caller; `secret` is the link's. With neither, nothing opens.
+#[wasm_bindgen(js_name = openKeyring)]
+pub fn open_keyring(
+    keyring: &[u8],
+    password: Option<String>,
+    mut secret: Option<Vec<u8>>,
+) -> Result<Vec<u8>> {
+    let password = password.map(Zeroizing::new);
+    let link = secret
+        .as_deref()
+        .and_then(|secret| <[u8; 32]>::try_from(secret).ok())
+        .map(LinkSecret);
+    if let Some(secret) = &mut secret {
+        secret.zeroize();
+    }
+    let password = password
+        .map(|password| Password::from_normalized(&password))
+        .transpose()?;
+    let credential = match (&password, &link) {
+        (Some(password), link) => Credential::Password {
+            password,
+            link: link.as_ref(),
+        },
+        (None, Some(link)) => Credential::Link(link),
+        (None, None) => return Err(sealift_protocol::error::Code::PasswordNeeded.into()),
+    };
+    Ok(keyring::open(keyring, None, credential)?.export().to_vec())
+}
+
+/// What a keyring asks for: `{package, password, secret, cost}`, the last in KiB times passes.
+#[wasm_bindgen(js_name = inspectKeyring)]
+pub fn inspect_keyring(bytes: &[u8]) -> Result<JsValue> {
+    let keyring = Keyring::parse(bytes)?;
+    let needs = keyring::needs(&keyring);
+    Ok(object([
+        ("package", keyring.package().to_string().into()),
+        (
+            "password",
+            (needs.password || needs.password_and_link).into(),
+        ),
+        ("secret", (needs.link || needs.password_and_link).into()),
+        ("cost", number(keyring.work_kib())),
+    ]))
+}
+
+/// Runs the cheapest derivation that keyrings may ask for, and says what it cost in KiB times passes. The caller takes
+/// the time, and so knows what a keyring will take here.
+#[wasm_bindgen(js_name = measureKdf)]
+pub fn measure_kdf() -> Result<f64> {
+    const CHEAPEST: KdfCost = KdfCost {
+        memory_kib: 46 << 10,
+        passes: 1,
+        parallelism: 1,
+    };
+    let mut rng = crate::rng();
+    let package = PackageKey::generate(PackageId([0; 16]), &mut rng);
+    let password = Password::from_normalized("measuring")?;
+    KeyringBuilder::new(&package).password(&password, CHEAPEST, None, &mut rng)?;
+    Ok(f64::from(CHEAPEST.memory_kib))
+}
+
+fn new_secret(rng: &mut impl rand_core::CryptoRng) -> LinkSecret {
+    let mut secret = LinkSecret([0; 32]);
+    rng.fill_bytes(&mut secret.0);
+    secret
+}

@@ -1,0 +1,63 @@
+//! Reads links.
+
+use data_encoding::BASE64URL_NOPAD;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use sealift_protocol::link::{Fragment, Link, LinkError, LinkSecret};
+
+use crate::error::Result;
+use crate::plain::{bytes, object};
+
+/// A receive link: `{relay, package, pin, secret}`, the last one undefined when there is none.
+#[wasm_bindgen(js_name = readReceiveLink)]
+pub fn read_receive_link(text: &str) -> Result<JsValue> {
+    let (relay, package, fragment) = read(text)?;
+    let Fragment::Receive { pin, secret } = fragment else {
+        return Err(LinkError::NotALink.into());
+    };
+    Ok(object([
+        ("relay", relay.into()),
+        ("package", package.into()),
+        ("pin", bytes(&pin.0)),
+        ("secret", optional(secret)),
+    ]))
+}
+
+/// A manage link: `{relay, package, token}`, the token as it goes into the Authorization header.
+#[wasm_bindgen(js_name = readManageLink)]
+pub fn read_manage_link(text: &str) -> Result<JsValue> {
+    let (relay, package, fragment) = read(text)?;
+    let Fragment::Manage { owner, .. } = fragment else {
+        return Err(LinkError::NotALink.into());
+    };
+    let token = BASE64URL_NOPAD.encode(&owner.0);
+    Ok(object([
+        ("relay", relay.into()),
+        ("package", package.into()),
+        ("token", token.into()),
+    ]))
+}
+
+/// The grant in a send link.
+#[wasm_bindgen(js_name = readSendLink)]
+pub fn read_send_link(text: &str) -> Result<String> {
+    match read(text)?.2 {
+        Fragment::Send { mut grant } => Ok(core::mem::take(&mut *grant)),
+        _ => Err(LinkError::NotALink.into()),
+    }
+}
+
+/// Relay, package (empty in a send link) and fragment.
+fn read(text: &str) -> Result<(String, String, Fragment)> {
+    let link = Link::parse(text)?;
+    let package = link
+        .package
+        .map(|package| package.to_string())
+        .unwrap_or_default();
+    Ok((link.relay, package, link.fragment))
+}
+
+fn optional(secret: Option<LinkSecret>) -> JsValue {
+    secret.map_or(JsValue::UNDEFINED, |secret| bytes(&secret.0))
+}

@@ -1,0 +1,24 @@
+/** The worker script and the WebAssembly module that sending and opening share, loaded once and only when needed. */
+import { startWorker, wasmModule } from '../worker/assets';
+import { Caller } from '../worker/calls';
+import coreUrl from '../worker/core?worker&url';
+import wasmUrl from '../wasm/sealift_client_wasm_bg.wasm?url';
+import type { CoreRole } from '../worker/core';
+
+/** A running worker in this role, and the module it needs. */
+export async function startCore(role: CoreRole): Promise<{ worker: Worker; module: WebAssembly.Module }> {
+  const [worker, module] = await Promise.all([startWorker(coreUrl, role), wasmModule(wasmUrl)]);
+  return { worker, module };
+}
+
+/** One question to a key worker of its own. */
+export async function askKdf<T>(name: string, argument: unknown): Promise<T> {
+  const { worker, module } = await startCore('kdf');
+  const kdf = new Caller(worker);
+  try {
+    await kdf.call('start', module);
+    return await kdf.call<T>(name, argument);
+  } finally {
+    kdf.end();
+  }
+}

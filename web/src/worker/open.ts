@@ -1,0 +1,259 @@
+/**
+ * The worker of one opened package: it holds the package key, reads the manifest and opens files into sinks.
+ *
+ * A file is taken segment by segment: read, open, write, and only when the seal over all of them verifies is it
+ * finished. A pack is fetched whole and verified before any of its members is handed out.
+ */
+import { LayoutFinder, PackageOpener, initSync, inspectKeyring, pickEngine, readReceiveLink, type SegmentOpener } from '../wasm/sealift_client_wasm';
+import { SealiftError } from '../sdk/error';
+import { LocalBody, RemoteBody, type BodyReader, type StoredBody } from './body';
+import { Caller, Handover, serve } from './calls';
+import { startSibling } from './assets';
+import type { KeyringNeeds, ReceiveLink } from './kdf-answers';
+import type { FileToSave, Layout, ManifestAnswer, SaveOrder, SaveReport, SealedPlace } from './open-messages';
+import { createFolder, openSink, type Sink } from './sinks';
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const SEAL_BYTES = 48;
+const REPORT_MS = 100;
+/** A lost connection is tried again after so long, doubling, and given up after ten minutes without a byte. */
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 10_000;
+const GIVE_UP_MS = 600_000;
+
+let opener: PackageOpener | null = null;
+let kdf: Caller | null = null;
+let module: WebAssembly.Module;
+let webcrypto: Promise<boolean>;
+const jobs = new Map<number, SaveJob>();
+
+/** Makes this worker one that opens a package. */
+export const beOpener = () => serve({
+  start(compiled: WebAssembly.Module) {
+    module = compiled;
+    initSync({ module });
+    webcrypto = pickEngine('auto').then((engine) => engine === 'webcrypto');
+  },
+  readLink: (link: string) => readReceiveLink(link) as ReceiveLink,
+  inspect: (keyring: Bytes) => inspectKeyring(keyring) as KeyringNeeds,
+  layout,
+  async unlock({ keyring, password, secret }: { keyring: Bytes; password: string | null; secret: Bytes | null }) {
+    kdf = new Caller(startSibling('kdf'));
+    try {
+      await kdf.call('start', module);
+      const key = await kdf.call<Bytes>('open', { keyring, password, secret });
+      opener = new PackageOpener(key);
+      key.fill(0);
+    } finally {
+      kdf.end(); // gives Argon2's memory back
+      kdf = null;
+    }
+  },
+  /** Ends a derivation that a person does not want to wait for. */
+  stopUnlock() {
+    kdf?.end();
+  },
+  manifest({ head, body, pin }: { head: Bytes; body: Bytes; pin: Bytes | null }) {
+    return opener!.openManifest(head, body, pin ?? undefined) as ManifestAnswer;
+  },
+  /** For a `.sealift` file that holds one file and no manifest. */
+  async alone(place: SealedPlace) {
+    const segments = opener!.alone(await stored(place).head());
+    const metadata = segments.metadata() as unknown;
+    segments.free();
+    return metadata;
+  },
+  save(order: SaveOrder) {
+    const job = new SaveJob(order);
+    jobs.set(order.job, job);
+    return job.run().finally(() => jobs.delete(order.job));
+  },
+  pause: (job: number) => jobs.get(job)?.pause(),
+  resume: (job: number) => jobs.get(job)?.resume(),
+  cancel: (job: number) => jobs.get(job)?.cancel(),
+});
+
+/** Finds the pieces of a `.sealift` file, and reads its keyring. */
+async function layout(file: File): Promise<Handover<Layout>> {
+  const finder = new LayoutFinder(file.size);
+  for (let wants; (wants = finder.wants() as [number, number] | undefined); ) {
+    finder.supply(await readSlice(file, wants));
+  }
+  const found = finder.finish() as Omit<Layout, 'keyringBytes'> & { keyring: [number, number] };
+  const keyringBytes = await readSlice(file, found.keyring);
+  return new Handover({ ...found, keyringBytes }, [keyringBytes.buffer]);
+}
+
+async function readSlice(file: File, [start, end]: [number, number]): Promise<Bytes> {
+  try {
+    return new Uint8Array(await file.slice(start, end).arrayBuffer());
+  } catch (cause) {
+    throw new SealiftError('file_unreadable', undefined, { cause });
+  }
+}
+
+function stored(place: SealedPlace): StoredBody {
+  return place.kind === 'remote'
+    ? new RemoteBody(place.relay, place.package, place.file, place.headBytes)
+    : new LocalBody(place.source, place);
+}
+
+/** One download: some files of the package, one after another. */
+class SaveJob {
+  private bytesDone = 0;
+  private filesDone = 0;
+  private reported = 0;
+  private stop = new AbortController();
+  private paused: Promise<void> | null = null;
+  private goOn: (() => void) | null = null;
+  private cancelled = false;
+
+  constructor(private readonly order: SaveOrder) {}
+
+  async run(): Promise<void> {
+    for (const { root, path } of this.order.folders) await createFolder(root, path);
+    for (const file of this.order.files) await this.file(file);
+    this.report({ type: 'progress' }, true);
+  }
+
+  pause(): void {
+    this.paused ??= new Promise((resolve) => (this.goOn = resolve));
+    this.stop.abort(); // nothing is held open meanwhile
+  }
+
+  resume(): void {
+    this.goOn?.();
+    this.paused = this.goOn = null;
+  }
+
+  cancel(): void {
+    this.cancelled = true;
+    this.stop.abort();
+    this.resume();
+  }
+
+  private async file(file: FileToSave): Promise<void> {
+    const body = stored(file.place);
+    const head = await this.untilConnected(() => body.head());
+    const segments = file.sealed === null ? opener!.alone(head) : opener!.file(file.sealed, head);
+    try {
+      const whole = file.members.length === 1 && file.members[0]!.whole;
+      await (whole ? this.intoOne(file, body, segments) : this.outOfPack(file, body, segments));
+    } finally {
+      segments.free();
+    }
+  }
+
+  /** A file by itself: each segment is written as it is opened. */
+  private async intoOne(file: FileToSave, body: StoredBody, segments: SegmentOpener): Promise<void> {
+    const { entry, target } = file.members[0]!;
+    const sink = await openSink(target);
+    try {
+      let held: Bytes | null = null;
+      for await (const plain of this.segments(body, segments)) {
+        if (held) await sink.write(held);
+        held = sink.streams ? plain : null;
+        if (!held) await sink.write(plain);
+        this.advance(plain.length);
+      }
+      if (held) await sink.write(held);
+      await this.finish(entry, sink);
+    } catch (error) {
+      await sink.abort();
+      throw error;
+    }
+  }
+
+  /** Some members of a pack, which is at most 8 MiB: opened and verified first. */
+  private async outOfPack(file: FileToSave, body: StoredBody, segments: SegmentOpener): Promise<void> {
+    const pieces: Bytes[] = [];
+    for await (const plain of this.segments(body, segments)) pieces.push(plain.slice());
+    const content = new Blob(pieces);
+    for (const { entry, target, offset, bytes } of file.members) {
+      const sink = await openSink(target);
+      try {
+        const member = new Uint8Array(await content.slice(offset, offset + bytes).arrayBuffer());
+        if (member.length !== bytes) throw new SealiftError('content_mismatch');
+        if (member.length) await sink.write(member);
+        this.advance(bytes);
+        await this.finish(entry, sink);
+      } catch (error) {
+        await sink.abort();
+        throw error;
+      }
+    }
+  }
+
+  /** Opens a body's segments in order and verifies its seal after the last one, before the last one's successor is asked for. */
+  private async *segments(body: StoredBody, segments: SegmentOpener): AsyncGenerator<Bytes> {
+    const engine = await webcrypto;
+    const count = segments.segmentCount;
+    let reader: BodyReader | null = null;
+    try {
+      while (segments.next <= count) {
+        const index = segments.next;
+        const bytes = index < count ? segments.sealedBytes(index) : SEAL_BYTES;
+        const sealed = await this.untilConnected(async () => {
+          reader ??= await body.from(segments.sealedOffset(index), this.stop.signal);
+          try {
+            return await reader.read(bytes);
+          } catch (error) {
+            reader = null; // the next try opens a new one at this very place
+            throw error;
+          }
+        });
+        if (index === count) {
+          this.report({ type: 'verifying' }, true);
+          return segments.verifySeal(sealed);
+        }
+        yield (await segments.open(sealed, engine)) as Bytes;
+      }
+    } finally {
+      (reader as BodyReader | null)?.close();
+    }
+  }
+
+  /** Tries again while the connection is lost, and waits while paused. */
+  private async untilConnected<T>(read: () => Promise<T>): Promise<T> {
+    let wait = RETRY_MS_MIN;
+    for (const since = Date.now(); ; ) {
+      await this.mayGoOn();
+      try {
+        return await read();
+      } catch (thrown) {
+        const error = SealiftError.from(thrown);
+        if (this.paused || this.cancelled || this.stop.signal.aborted) continue;
+        const lost = ['network_lost', 'draining', 'relay_busy', 'internal'].includes(error.code);
+        if (!lost || Date.now() - since > GIVE_UP_MS) throw error;
+        this.report({ type: 'notice', code: error.code }, true);
+        await new Promise((resolve) => setTimeout(resolve, wait));
+        wait = Math.min(wait * 2, RETRY_MS_MAX);
+      }
+    }
+  }
+
+  private async mayGoOn(): Promise<void> {
+    if (this.paused) await this.paused;
+    if (this.cancelled) throw new SealiftError('cancelled');
+    if (this.stop.signal.aborted) this.stop = new AbortController();
+  }
+
+  private async finish(entry: string, sink: Sink): Promise<void> {
+    const outcome = await sink.finish();
+    this.filesDone++;
+    this.report({ type: 'file', entry, outcome }, true);
+  }
+
+  private advance(bytes: number): void {
+    this.bytesDone += bytes;
+    this.report({ type: 'progress' }, false);
+  }
+
+  private report(what: SaveReport['what'], now: boolean): void {
+    if (!now && performance.now() - this.reported < REPORT_MS) return;
+    this.reported = performance.now();
+    const { bytesDone, filesDone } = this;
+    self.postMessage({ job: this.order.job, bytesDone, filesDone, what } satisfies SaveReport);
+  }
+}
