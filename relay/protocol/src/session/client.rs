@@ -6,11 +6,29 @@
 //! `Finished`, `Failed`, `Cancelled` or `Superseded`; nothing is asked for afterwards but
 //! closing lanes.
 
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
 use core::time::Duration;
 
 use crate::error::Code;
 use crate::ids::{Attempt, ClientId, FileId, LaneId, OwnerToken, PackageId, Pair, PartNumber};
 use crate::message::{ClientMessage, RelayMessage, Role, Transport};
+
+mod files;
+mod ladder;
+mod lanes;
+mod meter;
+mod parts;
+mod scaler;
+mod state;
+
+pub use state::ClientSession;
 
 /// What a client session needs to know from the start.
 #[derive(Clone)]
@@ -326,34 +344,4 @@ pub struct Progress {
     pub files_done: u32,
     /// Content files added so far.
     pub files_total: u32,
-}
-
-/// The client's half of a session. See the module's documentation.
-pub struct ClientSession {
-    config: ClientConfig,
-}
-
-impl ClientSession {
-    /// A session that has not begun. The first [`ClientSession::poll`] opens a lane.
-    #[must_use]
-    pub fn new(config: ClientConfig, now: Duration) -> Self {
-        let _ = now;
-        Self { config }
-    }
-
-    /// Tells what happened. Call [`ClientSession::poll`] until it returns `None` afterwards.
-    pub fn handle(&mut self, now: Duration, event: ClientEvent) {
-        let _ = (now, event, &self.config);
-    }
-
-    /// The next thing to do.
-    pub fn poll(&mut self) -> Option<ClientAction> {
-        None
-    }
-
-    /// When to call [`ClientSession::handle`] with [`ClientEvent::Wake`] at the latest.
-    #[must_use]
-    pub fn next_wake(&self) -> Option<Duration> {
-        None
-    }
 }

@@ -24,7 +24,7 @@ pub(super) struct File {
     /// No part is accepted while it is being committed (rule S5).
     pub(super) committing: bool,
     pub(super) durable: PartSet,
-    /// The newest attempt of each part that is not durable.
+    /// The newest attempt of each part.
     pub(super) newest: BTreeMap<PartNumber, (Epoch, Attempt)>,
     pub(super) work: BTreeMap<PartNumber, Work>,
 }
@@ -245,6 +245,9 @@ impl RelaySession {
         let Some(known) = self.files.get_mut(&file) else { return };
         known.committing = false;
         known.committed = result.is_ok();
+        if known.committed {
+            known.newest.clear();
+        }
         if let Err(StorageError::PartsLost(parts)) = &result {
             self.parts_lost(file, parts);
         }

@@ -265,8 +265,8 @@ impl RelaySession {
 
     fn part_durable(&mut self, file: FileId, part: PartNumber, pairs_sha256: crate::Sha256Hash) {
         let Some(known) = self.files.get_mut(&file) else { return };
+        // `newest` is kept: a late attempt from before a loss (rule C3) must not come back.
         known.durable.insert(part);
-        known.newest.remove(&part);
         let Some(work) = known.work.remove(&part) else { return };
         let (epoch, attempt) = work.active.number;
         self.count_under_way(work.active.lane, -1);

@@ -1,0 +1,424 @@
+//! Lanes as the client sees them: opening, greeting, noticing that one is dead.
+//!
+//! A browser takes 6 to 20 s to notice that its peer is gone, so the session does not wait for
+//! that: a lane that says nothing is asked ([`ClientMessage::Ping`]) and given up when it does
+//! not answer either. The relay says something every second while it has parts to store.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use super::files::File;
+use super::state::Phase;
+use super::{ClientAction, ClientSession, LaneEnd, UserEvent};
+use crate::error::Code;
+use crate::ids::{Attempt, FileId, LaneId, PartNumber};
+use crate::message::{
+    Capabilities, ClientMessage, Hello, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, PackageState, Role,
+    Transport, Welcome,
+};
+
+/// A lane must open and be welcomed within this.
+const OPEN_WITHIN: Duration = Duration::from_secs(12);
+/// A lane with something outstanding is asked after so much silence …
+const ASK_BUSY: Duration = Duration::from_millis(1500);
+/// … an idle one after so much …
+const ASK_IDLE: Duration = Duration::from_secs(10);
+/// … and either is dead when it has not answered within this.
+const ANSWER_WITHIN: Duration = Duration::from_millis(3500);
+
+/// One lane.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) transport: Transport,
+    pub(super) stage: Stage,
+    /// In the order in which they were dealt.
+    pub(super) parts: Vec<LanePart>,
+    heard: Duration,
+    asked: Option<Duration>,
+    since: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Stage {
+    Opening,
+    Greeting,
+    Ready,
+    /// No new parts; closed when the last one is done.
+    Draining,
+}
+
+/// A part that was given to a lane and is not yet durable.
+#[derive(Debug)]
+pub(super) struct LanePart {
+    pub(super) file: FileId,
+    pub(super) part: PartNumber,
+    pub(super) attempt: Attempt,
+    pub(super) length: u64,
+    pub(super) received: u64,
+    /// All of it was handed to the transport.
+    pub(super) sealed: bool,
+    /// The lane's worker was told to stop it.
+    pub(super) stopping: bool,
+}
+
+impl Lane {
+    fn new(transport: Transport, now: Duration) -> Self {
+        let (stage, parts) = (Stage::Opening, Vec::new());
+        Self { transport, stage, parts, heard: now, asked: None, since: now }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.stage == Stage::Ready
+    }
+
+    fn is_new(&self) -> bool {
+        matches!(self.stage, Stage::Opening | Stage::Greeting)
+    }
+
+    pub(super) fn has_parts(&self) -> bool {
+        !self.parts.is_empty()
+    }
+
+    /// Parts that are still to be read and sealed, or are being so.
+    pub(super) fn unsealed_count(&self) -> usize {
+        self.parts.iter().filter(|part| !part.sealed).count()
+    }
+
+    /// Bytes given to the lane and not durable.
+    pub(super) fn bytes_given(&self) -> u64 {
+        self.parts.iter().map(|part| part.length).sum()
+    }
+
+    /// Bytes of content that arrived and are not durable.
+    pub(super) fn bytes_received(&self, files: &BTreeMap<FileId, File>) -> u64 {
+        let content = |id: &FileId| files.get(id).is_some_and(|file| file.role == Role::Content);
+        let parts = self.parts.iter().filter(|part| !part.stopping && content(&part.file));
+        parts.map(|part| part.received).sum()
+    }
+
+    pub(super) fn part_mut(
+        &mut self,
+        file: FileId,
+        part: PartNumber,
+        attempt: Attempt,
+    ) -> Option<&mut LanePart> {
+        let same = |p: &&mut LanePart| p.file == file && p.part == part && p.attempt == attempt;
+        self.parts.iter_mut().find(same)
+    }
+
+    pub(super) fn take_part(
+        &mut self,
+        file: FileId,
+        part: PartNumber,
+        attempt: Attempt,
+    ) -> Option<LanePart> {
+        let same = |p: &LanePart| p.file == file && p.part == part && p.attempt == attempt;
+        self.parts.iter().position(same).map(|index| self.parts.remove(index))
+    }
+
+    fn ask_at(&self) -> Duration {
+        let patience = if self.has_parts() { ASK_BUSY } else { ASK_IDLE };
+        self.heard.saturating_add(patience)
+    }
+
+    fn next_wake(&self) -> Duration {
+        if self.is_new() {
+            return self.since.saturating_add(OPEN_WITHIN);
+        }
+        self.asked.map_or_else(|| self.ask_at(), |asked| asked.saturating_add(ANSWER_WITHIN))
+    }
+}
+
+impl ClientSession {
+    pub(super) fn ready_lanes(&self) -> impl Iterator<Item = LaneId> {
+        self.lanes.iter().filter(|(_, lane)| lane.is_ready()).map(|(id, _)| *id)
+    }
+
+    pub(super) fn has_ready_lane(&self) -> bool {
+        self.ready_lanes().next().is_some()
+    }
+
+    /// The lane for requests: any that is ready, unless the relay asked for patience.
+    pub(super) fn asking_lane(&self) -> Option<LaneId> {
+        self.ready_lanes().next().filter(|_| self.hold_until <= self.now)
+    }
+
+    /// The transport of most lanes.
+    pub(super) fn transport(&self) -> Option<Transport> {
+        let ready = self.lanes.values().filter(|lane| lane.is_ready());
+        let (web, all) = ready.fold((0_usize, 0_usize), |(web, all), lane| {
+            let is_web = usize::from(lane.transport == Transport::WebTransport);
+            (web.saturating_add(is_web), all.saturating_add(1))
+        });
+        let most = if web.saturating_mul(2) >= all { Transport::WebTransport } else { Transport::WebSocket };
+        (all > 0).then_some(most)
+    }
+
+    pub(super) fn send(&mut self, lane: LaneId, message: ClientMessage) {
+        self.actions.push_back(ClientAction::Send { lane, message });
+    }
+
+    // --- tending
+
+    /// Opens what is missing, asks the silent, closes the dead.
+    pub(super) fn tend_lanes(&mut self) {
+        self.tend_each_lane();
+        if self.ladder.is_exhausted() {
+            return self.end(UserEvent::Failed { code: Code::EnvironmentUnsupported, file: None });
+        }
+        if self.offline_until.is_some_and(|until| self.now < until) {
+            return;
+        }
+        if self.has_ready_lane() {
+            self.scale();
+        } else if !self.lanes.values().any(|lane| lane.stage == Stage::Draining) {
+            let opening: Vec<Transport> = self.lanes.values().map(|lane| lane.transport).collect();
+            if let Some(transport) = self.ladder.choose(self.now, &opening) {
+                self.open_lane(transport);
+            }
+        }
+    }
+
+    fn tend_each_lane(&mut self) {
+        let ids: Vec<LaneId> = self.lanes.keys().copied().collect();
+        for id in ids {
+            let now = self.now;
+            let Some(lane) = self.lanes.get_mut(&id) else { continue };
+            if lane.stage == Stage::Draining && !lane.has_parts() {
+                self.actions.push_back(ClientAction::CloseLane { lane: id });
+                self.lane_is_gone(id);
+            } else if now < lane.next_wake() {
+                // Nothing is due.
+            } else if lane.is_new() || lane.asked.is_some() {
+                self.actions.push_back(ClientAction::CloseLane { lane: id });
+                self.lane_closed(id, LaneEnd::Closed);
+            } else {
+                lane.asked = Some(now);
+                self.send(id, ClientMessage::Ping {});
+            }
+        }
+    }
+
+    /// Opens or closes lanes beside the first one, as the goodput wants it.
+    fn scale(&mut self) {
+        let ready = self.ready_lanes().count();
+        let wanted = self.scaler.wanted();
+        let busy = self.lanes.values().all(|lane| lane.is_ready() && lane.has_parts());
+        self.scaler.tick(self.now, busy && ready == wanted && self.much_is_left(), self.meter.arrived());
+        let wanted = self.scaler.wanted();
+        let opening = self.lanes.values().filter(|lane| lane.is_new()).count();
+        if ready.saturating_add(opening) < wanted && !self.all_is_dealt() {
+            self.open_another_lane();
+        } else if ready > wanted
+            && let Some(lane) = self.lanes.values_mut().rev().find(|lane| lane.is_ready())
+        {
+            lane.stage = Stage::Draining;
+        }
+    }
+
+    fn open_another_lane(&mut self) {
+        let Some(most) = self.transport() else { return };
+        if let Some(transport) = self.ladder.choose_another(self.now, most) {
+            self.open_lane(transport);
+        }
+    }
+
+    fn open_lane(&mut self, transport: Transport) {
+        let lane = LaneId(self.next_lane);
+        self.next_lane = self.next_lane.saturating_add(1);
+        self.lanes.insert(lane, Lane::new(transport, self.now));
+        self.actions.push_back(ClientAction::OpenLane { lane, transport });
+    }
+
+    pub(super) fn lanes_wake(&self) -> Option<Duration> {
+        let lanes = self.lanes.values().map(Lane::next_wake).min();
+        let ladder = if self.has_ready_lane() {
+            None
+        } else {
+            let at = self.ladder.next_wake(self.now, !self.lanes.is_empty());
+            at.map(|at| at.max(self.offline_until.unwrap_or(at)))
+        };
+        lanes.into_iter().chain(ladder).min()
+    }
+
+    // --- opening
+
+    pub(super) fn lane_opened(&mut self, id: LaneId) {
+        let Some(lane) = self.lanes.get_mut(&id).filter(|lane| lane.stage == Stage::Opening) else {
+            return;
+        };
+        lane.stage = Stage::Greeting;
+        let transport = lane.transport;
+        let config = &self.config;
+        let hello = Hello {
+            protocol_version: PROTOCOL_VERSION,
+            protocol_version_min: PROTOCOL_VERSION_MIN,
+            capabilities: Capabilities::OURS,
+            client_version: config.client_version.clone(),
+            client_id: config.client_id,
+            package: config.package,
+            owner_token: config.owner_token.clone(),
+            grant: config.grant.clone(),
+            takeover: self.takeover,
+            epoch: self.epoch,
+            transport,
+        };
+        self.send(id, ClientMessage::Hello(hello));
+    }
+
+    pub(super) fn welcomed(&mut self, id: LaneId, welcome: &Welcome) {
+        let first = !self.has_ready_lane();
+        let Some(lane) = self.lanes.get_mut(&id).filter(|lane| lane.stage == Stage::Greeting) else {
+            return;
+        };
+        lane.stage = Stage::Ready;
+        let transport = lane.transport;
+        self.epoch = Some(welcome.epoch);
+        self.takeover = false;
+        self.scaler.limit(usize::try_from(welcome.lanes_max).unwrap_or(usize::MAX));
+        self.ladder.won(transport);
+        if first {
+            self.close_losers(transport);
+        }
+        self.package_is(welcome.state, welcome.expires_at);
+    }
+
+    /// The first lane won the race: the ones still opening by another transport are closed.
+    fn close_losers(&mut self, winner: Transport) {
+        let losers: Vec<LaneId> = self
+            .lanes
+            .iter()
+            .filter(|(_, lane)| lane.is_new() && lane.transport != winner)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in losers {
+            self.actions.push_back(ClientAction::CloseLane { lane: id });
+            if let Some(lane) = self.lanes.remove(&id) {
+                self.ladder.failed(self.now, lane.transport, true);
+            }
+        }
+    }
+
+    /// Says which transport is in use, when it changed.
+    pub(super) fn tell_transport(&mut self) {
+        let Some(transport) = self.transport() else { return };
+        if self.transport_told == Some(transport) {
+            return;
+        }
+        let reason = match (self.transport_told.replace(transport), transport) {
+            (None, Transport::WebTransport) => "WebTransport answered first.",
+            (None, Transport::WebSocket) => "WebTransport is not available here, or was slower.",
+            (Some(_), Transport::WebSocket) => "WebTransport was lost.",
+            (Some(_), Transport::WebTransport) => "WebTransport is available again.",
+        };
+        self.tell(UserEvent::Transport { transport, reason });
+    }
+
+    fn package_is(&mut self, state: PackageState, expires_at: Option<u64>) {
+        use super::state::Request::{Answered, Open};
+        if matches!(self.phase, Phase::Aborting { .. }) {
+            return;
+        }
+        match (state, self.create, self.finish) {
+            (PackageState::Finished, _, Open) => self.fail(Code::AlreadyFinished, None),
+            (PackageState::Finished, _, _) => self.finished(expires_at.unwrap_or(0)),
+            // It was there, and somebody deleted it.
+            (PackageState::Absent, Answered, _) => self.fail(Code::NotFound, None),
+            (PackageState::Absent | PackageState::Open, _, _) => {}
+        }
+    }
+
+    // --- hearing and losing
+
+    /// Notes that a lane is alive; `false` for one that is gone.
+    pub(super) fn lane_heard(&mut self, id: LaneId) -> bool {
+        let Some(lane) = self.lanes.get_mut(&id) else { return false };
+        lane.heard = self.now;
+        lane.asked = None;
+        true
+    }
+
+    pub(super) fn lane_drains(&mut self, id: LaneId) {
+        if let Some(lane) = self.lanes.get_mut(&id).filter(|lane| lane.is_ready()) {
+            lane.stage = Stage::Draining;
+        }
+    }
+
+    /// A lane was turned away before it was welcomed; the caller has noted why.
+    pub(super) fn refused_at_the_door(&mut self, id: LaneId, code: Code) {
+        if !self.lanes.get(&id).is_some_and(Lane::is_new) {
+            return;
+        }
+        if code == Code::TooManyLanes {
+            self.scaler.limit(self.ready_lanes().count());
+        }
+        self.actions.push_back(ClientAction::CloseLane { lane: id });
+        self.lane_is_gone(id);
+        if self.lanes.is_empty() {
+            self.ladder.back_off(self.now);
+        }
+    }
+
+    pub(super) fn lane_closed(&mut self, id: LaneId, end: LaneEnd) {
+        let Some(lane) = self.lanes.get(&id) else { return };
+        let (transport, was_new) = (lane.transport, lane.is_new());
+        self.lane_is_gone(id);
+        let others = !self.lanes.is_empty();
+        match end {
+            LaneEnd::Unsupported => self.ladder.unsupported(self.now, transport),
+            LaneEnd::NotOpened | LaneEnd::Closed if was_new => {
+                self.ladder.failed(self.now, transport, others);
+                if self.has_ready_lane() {
+                    self.ladder.back_off(self.now);
+                }
+            }
+            LaneEnd::NotOpened | LaneEnd::Closed => {
+                self.ladder.died(self.now, transport, !others);
+                self.leave_webtransport(transport);
+            }
+        }
+    }
+
+    /// One WebTransport lane died: its siblings travel the same way, so the next lane is a
+    /// WebSocket, opened beside them while they live.
+    fn leave_webtransport(&mut self, died: Transport) {
+        let others_opening = self.lanes.values().any(Lane::is_new);
+        if died == Transport::WebTransport
+            && self.has_ready_lane()
+            && !others_opening
+            && self.ladder.can(Transport::WebSocket)
+        {
+            self.open_lane(Transport::WebSocket);
+        }
+    }
+
+    /// Forgets a lane: its parts go back to the queue, its requests will be asked again.
+    pub(super) fn lane_is_gone(&mut self, id: LaneId) {
+        let Some(lane) = self.lanes.remove(&id) else { return };
+        for part in lane.parts {
+            let whole = part.sealed || part.received == part.length;
+            self.part_returns(part.file, part.part, part.attempt, whole);
+        }
+        self.forget_requests(id);
+        self.scaler.disturbed();
+    }
+
+    /// Whatever was asked on this lane is to be asked again.
+    pub(super) fn forget_requests(&mut self, id: LaneId) {
+        self.create.lane_gone(id);
+        self.finish.lane_gone(id);
+        for file in &self.active {
+            if let Some(file) = self.files.get_mut(file) {
+                file.lane_gone(id);
+            }
+        }
+    }
+
+    pub(super) fn close_all_lanes(&mut self) {
+        let ids: Vec<LaneId> = self.lanes.keys().copied().collect();
+        for id in ids {
+            self.actions.push_back(ClientAction::CloseLane { lane: id });
+            self.lane_is_gone(id);
+        }
+    }
+}

@@ -1,0 +1,547 @@
+//! Parts dealt to lanes from one queue, and what becomes of them.
+//!
+//! ```text
+//! queue ─> lane ─> durable
+//!   ^        └── lane died, attempt stopped ──> queue, next attempt
+//!   └── not durable ── asked (GetPairs) <── the lost attempt may have become durable
+//!                          └── durable, pairs are ours ──> durable
+//!                          └── durable, pairs of another client ──> compared with the source
+//! ```
+//!
+//! A part whose attempt was handed over whole, but whose acknowledgement is missing, is not sent
+//! again before the relay was asked; what it then reports is believed only when the pairs are
+//! those this client kept, or match the source (rules C1, C2).
+
+use super::files::Parts;
+use super::lanes::LanePart;
+use super::{ClientAction, ClientSession, PartFailure, SendPart, Verdict};
+use crate::error::Code;
+use crate::ids::{Attempt, Epoch, FileId, LaneId, Pair, PartNumber, Sha256Hash};
+use crate::limits::ATTEMPTS_MAX;
+use crate::message::{ClientMessage, Pairs, pairs_sha256};
+use crate::part_plan::{PartPlan, PartRange};
+use crate::session::part_set::PartSet;
+
+/// Parts of one lane that are not durable: being sealed, on the wire, or being synced.
+const LANE_PARTS_MAX: usize = 6;
+/// Bytes of one lane that are not durable, unless a single part is larger.
+const LANE_BYTES_MAX: u64 = 64 << 20;
+/// Questions about lost acknowledgements under way at a time.
+const QUESTIONS_MAX: usize = 64;
+
+/// What is known of a part that was dealt and is not durable.
+pub(super) struct Work {
+    /// Number of the newest attempt.
+    attempts: u32,
+    status: Status,
+    /// An earlier attempt may have become durable: ask before sending again.
+    uncertain: bool,
+    /// Pairs of the attempts that were handed over whole.
+    kept: Vec<Kept>,
+    /// Pairs of the longest other attempt, for comparing the source (rule C2).
+    seen: Vec<Pair>,
+    /// The relay called this attempt durable before its pairs came from the lane's worker.
+    claim: Option<(Epoch, Attempt, Sha256Hash)>,
+}
+
+struct Kept {
+    attempt: Attempt,
+    pairs: Vec<Pair>,
+}
+
+enum Status {
+    Queued,
+    Asking(LaneId),
+    /// Pairs that are being compared with the source.
+    Verifying(Vec<Pair>),
+    Sending,
+}
+
+/// A durable part: its pairs, and how many attempts it took.
+pub(super) struct Settled {
+    pub(super) pairs: Vec<Pair>,
+    attempts: u32,
+}
+
+impl Work {
+    fn new(attempts: u32, uncertain: bool, seen: Vec<Pair>) -> Self {
+        Self { attempts, status: Status::Queued, uncertain, kept: Vec::new(), seen, claim: None }
+    }
+
+    fn is_sending(&self, attempt: Attempt) -> bool {
+        matches!(self.status, Status::Sending) && self.attempts == attempt.0
+    }
+
+    fn kept(&self, attempt: Attempt) -> Option<&Kept> {
+        self.kept.iter().find(|kept| kept.attempt == attempt)
+    }
+
+    /// The pairs to compare the source with before it is sealed again.
+    fn earlier(&self) -> Vec<Pair> {
+        let longest = self.kept.iter().map(|kept| &kept.pairs).chain([&self.seen]);
+        longest.max_by_key(|pairs| pairs.len()).cloned().unwrap_or_default()
+    }
+}
+
+impl Parts {
+    pub(super) fn new(plan: PartPlan) -> Self {
+        Self {
+            plan,
+            durable: PartSet::new(plan.part_count()),
+            settled: Default::default(),
+            work: Default::default(),
+            again: Default::default(),
+            fresh: PartNumber(0),
+        }
+    }
+
+    /// The next part to deal.
+    fn next(&self) -> Option<PartNumber> {
+        let last = self.plan.last();
+        let last_may_go = self.durable.count() == last.0;
+        let may_go = |part: PartNumber| part < last || (part == last && last_may_go);
+        let certain = |part: &&PartNumber| self.work.get(part).is_some_and(|work| !work.uncertain);
+        let again = self.again.iter().find(|part| certain(part) && may_go(**part));
+        again.copied().or_else(|| Some(self.fresh).filter(|part| may_go(*part)))
+    }
+
+    /// How many parts wait to be dealt.
+    fn waiting_count(&self) -> usize {
+        let fresh = self.plan.part_count().saturating_sub(self.fresh.0);
+        usize::try_from(fresh).unwrap_or(usize::MAX).saturating_add(self.again.len())
+    }
+
+    /// A part that may have become durable, and that nobody asked about yet.
+    fn next_question(&self) -> Option<PartNumber> {
+        let uncertain = |part: &&PartNumber| self.work.get(part).is_some_and(|work| work.uncertain);
+        self.again.iter().find(uncertain).copied()
+    }
+
+    fn take(&mut self, part: PartNumber) -> &mut Work {
+        self.again.remove(&part);
+        if part == self.fresh {
+            self.fresh = PartNumber(part.0.saturating_add(1));
+        }
+        self.work.entry(part).or_insert_with(|| Work::new(0, false, Vec::new()))
+    }
+
+    /// Puts a part into the queue.
+    fn queue(&mut self, part: PartNumber) {
+        if let Some(work) = self.work.get_mut(&part) {
+            work.status = Status::Queued;
+            self.again.insert(part);
+        }
+    }
+
+    pub(super) fn lane_gone(&mut self, lane: LaneId) {
+        let asked = |work: &Work| matches!(work.status, Status::Asking(on) if on == lane);
+        let parts: Vec<PartNumber> =
+            self.work.iter().filter(|(_, work)| asked(work)).map(|(part, _)| *part).collect();
+        for part in parts {
+            self.queue(part);
+        }
+    }
+
+    /// Takes back that parts are durable, and returns how many bytes that was. `ask`: some of
+    /// the file's parts may be durable all the same.
+    pub(super) fn doubt_everything(&mut self, ask: bool) -> u64 {
+        let settled = core::mem::take(&mut self.settled);
+        let mut bytes: u64 = 0;
+        for (part, settled) in settled {
+            bytes = bytes.saturating_add(self.unsettle(part, settled, ask));
+        }
+        while ask && self.fresh <= self.plan.last() {
+            let part = self.fresh;
+            self.take(part).uncertain = true;
+            self.queue(part);
+        }
+        bytes
+    }
+
+    /// A durable part is one no more; returns its length.
+    fn unsettle(&mut self, part: PartNumber, settled: Settled, uncertain: bool) -> u64 {
+        self.durable.remove(part);
+        let mut work = Work::new(settled.attempts, uncertain, settled.pairs);
+        if uncertain {
+            let attempt = Attempt(work.attempts);
+            work.kept.push(Kept { attempt, pairs: work.seen.clone() });
+        }
+        self.work.insert(part, work);
+        self.again.insert(part);
+        self.plan.range(part).map_or(0, |range| range.length)
+    }
+
+    fn questions_count(&self) -> usize {
+        self.work.values().filter(|work| matches!(work.status, Status::Asking(_))).count()
+    }
+}
+
+impl ClientSession {
+    /// Deals what can be dealt.
+    pub(super) fn deal_parts(&mut self) {
+        if self.hold_until > self.now {
+            return;
+        }
+        self.ask_questions();
+        while let Some(lane) = self.lane_with_room()
+            && let Some((file, part)) = self.next_part()
+        {
+            self.deal(lane, file, part);
+        }
+    }
+
+    fn ask_questions(&mut self) {
+        let Some(lane) = self.asking_lane() else { return };
+        for index in 0..self.active.len() {
+            let Some(&id) = self.active.get(index) else { return };
+            let Some(parts) = self.files.get_mut(&id).and_then(|file| file.parts.as_mut()) else { continue };
+            if parts.again.is_empty() {
+                continue;
+            }
+            let mut room = QUESTIONS_MAX.saturating_sub(parts.questions_count());
+            let mut questions = Vec::new();
+            while room > 0 && let Some(part) = parts.next_question() {
+                parts.take(part).status = Status::Asking(lane);
+                questions.push(ClientMessage::GetPairs { file: id, part });
+                room = room.saturating_sub(1);
+            }
+            for question in questions {
+                self.send(lane, question);
+            }
+        }
+    }
+
+    /// The ready lane with the least to do, if it may have more.
+    fn lane_with_room(&self) -> Option<LaneId> {
+        let waiting: usize = self.active_parts().map(Parts::waiting_count).sum();
+        let ready = self.ready_lanes().count();
+        // Near the end a part must not wait behind another one while a lane has nothing to do.
+        let ahead = if waiting.saturating_add(self.coming.len()) > ready { 2 } else { 1 };
+        let lanes = self.ready_lanes().filter_map(|id| Some((id, self.lanes.get(&id)?)));
+        let room = lanes.filter(|(_, lane)| {
+            lane.unsealed_count() < ahead
+                && lane.parts.len() < LANE_PARTS_MAX
+                && (lane.parts.len() < 2 || lane.bytes_given() < LANE_BYTES_MAX)
+        });
+        room.min_by_key(|(_, lane)| (lane.unsealed_count(), lane.bytes_given())).map(|(id, _)| id)
+    }
+
+    fn active_parts(&self) -> impl Iterator<Item = &Parts> {
+        self.active.iter().filter_map(|id| self.files.get(id)?.parts.as_ref())
+    }
+
+    fn next_part(&self) -> Option<(FileId, PartNumber)> {
+        self.active.iter().find_map(|id| Some((*id, self.files.get(id)?.parts.as_ref()?.next()?)))
+    }
+
+    fn deal(&mut self, lane: LaneId, file: FileId, part: PartNumber) {
+        let Some(epoch) = self.epoch else { return };
+        let Some(parts) = self.parts_mut(file) else { return };
+        let Some(range) = parts.plan.range(part) else { return };
+        let last = parts.plan.last();
+        let work = parts.take(part);
+        if work.attempts >= ATTEMPTS_MAX {
+            return self.fail(self.trouble, Some(file));
+        }
+        work.attempts = work.attempts.saturating_add(1);
+        work.status = Status::Sending;
+        let attempt = Attempt(work.attempts);
+        let earlier = work.earlier();
+        let file_pairs = if part == last { parts.all_pairs() } else { Vec::new() };
+        self.hand_over(lane, file, part, epoch, attempt, range, earlier, file_pairs);
+    }
+
+    #[allow(clippy::too_many_arguments)] // All that makes up one part, each named once.
+    fn hand_over(
+        &mut self,
+        lane: LaneId,
+        file: FileId,
+        part: PartNumber,
+        epoch: Epoch,
+        attempt: Attempt,
+        PartRange { offset, length, is_last, .. }: PartRange,
+        earlier: Vec<Pair>,
+        file_pairs: Vec<Pair>,
+    ) {
+        if let Some(lane) = self.lanes.get_mut(&lane) {
+            let (received, sealed, stopping) = (0, false, false);
+            lane.parts.push(LanePart { file, part, attempt, length, received, sealed, stopping });
+        }
+        let begin = ClientMessage::BeginPart { file, part, attempt, epoch, length };
+        self.actions.push_back(ClientAction::SendPart(SendPart {
+            lane,
+            begin,
+            file,
+            part,
+            attempt,
+            offset,
+            length,
+            is_last,
+            earlier,
+            file_pairs,
+        }));
+    }
+
+    fn parts_mut(&mut self, file: FileId) -> Option<&mut Parts> {
+        self.files.get_mut(&file)?.parts.as_mut()
+    }
+
+    fn work_mut(&mut self, file: FileId, part: PartNumber) -> Option<&mut Work> {
+        self.parts_mut(file)?.work.get_mut(&part)
+    }
+
+    // --- what the lanes' workers report
+
+    pub(super) fn part_sealed(
+        &mut self,
+        lane: LaneId,
+        file: FileId,
+        part: PartNumber,
+        attempt: Attempt,
+        pairs: Vec<Pair>,
+    ) {
+        if let Some(lane) = self.lanes.get_mut(&lane)
+            && let Some(given) = lane.part_mut(file, part, attempt)
+        {
+            given.sealed = true;
+            if given.stopping {
+                lane.take_part(file, part, attempt);
+            }
+        }
+        // A late report of a lane that is gone is as welcome: it settles a lost acknowledgement.
+        let Some(work) = self.work_mut(file, part) else { return };
+        if work.kept(attempt).is_none() {
+            work.kept.push(Kept { attempt, pairs });
+        }
+        if let Some((epoch, claimed, hash)) = work.claim.take_if(|(_, claimed, _)| *claimed == attempt) {
+            self.part_durable(file, part, (epoch, claimed), hash);
+        }
+    }
+
+    pub(super) fn part_failed(
+        &mut self,
+        lane: LaneId,
+        file: FileId,
+        part: PartNumber,
+        attempt: Attempt,
+        failure: PartFailure,
+        pairs: Vec<Pair>,
+    ) {
+        if let Some(lane) = self.lanes.get_mut(&lane) {
+            lane.take_part(file, part, attempt);
+        }
+        if self.parts_mut(file).is_none() {
+            return;
+        }
+        if let Some(work) = self.work_mut(file, part)
+            && pairs.len() > work.seen.len()
+        {
+            work.seen = pairs;
+        }
+        match failure {
+            PartFailure::SourceChanged => self.fail(Code::FileChanged, Some(file)),
+            PartFailure::SourceUnreadable => self.fail(Code::FileUnreadable, Some(file)),
+            PartFailure::Sealing => self.fail(Code::Misuse, Some(file)),
+            PartFailure::Stopped | PartFailure::Lane => self.part_returns(file, part, attempt, false),
+        }
+    }
+
+    pub(super) fn part_verified(&mut self, file: FileId, part: PartNumber, verdict: Verdict) {
+        let Some(work) = self.work_mut(file, part) else { return };
+        let Status::Verifying(pairs) = &mut work.status else { return };
+        let pairs = core::mem::take(pairs);
+        match verdict {
+            Verdict::Same => self.settle(file, part, pairs),
+            Verdict::Changed => self.fail(Code::FileChanged, Some(file)),
+            Verdict::Unreadable => self.fail(Code::FileUnreadable, Some(file)),
+        }
+    }
+
+    /// An attempt is over without an acknowledgement: the part goes back to the queue.
+    pub(super) fn part_returns(
+        &mut self,
+        file: FileId,
+        part: PartNumber,
+        attempt: Attempt,
+        may_be_durable: bool,
+    ) {
+        let Some(parts) = self.parts_mut(file) else { return };
+        let Some(work) = parts.work.get_mut(&part).filter(|work| work.is_sending(attempt)) else { return };
+        work.uncertain |= may_be_durable;
+        parts.queue(part);
+    }
+
+    /// Stops whatever is being sealed.
+    pub(super) fn stop_all_parts(&mut self) {
+        for (&lane, known) in &mut self.lanes {
+            for given in known.parts.iter_mut().filter(|given| !given.sealed && !given.stopping) {
+                given.stopping = true;
+                let (file, part, attempt) = (given.file, given.part, given.attempt);
+                self.actions.push_back(ClientAction::StopPart { lane, file, part, attempt });
+            }
+        }
+    }
+
+    // --- what the relay reports
+
+    pub(super) fn part_received(
+        &mut self,
+        lane: LaneId,
+        file: FileId,
+        part: PartNumber,
+        attempt: Attempt,
+        bytes: u64,
+    ) {
+        let given = self.lanes.get_mut(&lane).and_then(|lane| lane.part_mut(file, part, attempt));
+        let Some(given) = given else { return };
+        let bytes = bytes.min(given.length);
+        let fresh = bytes.saturating_sub(given.received);
+        given.received = given.received.max(bytes);
+        self.meter.add(fresh);
+        if fresh > 0 {
+            self.arrived();
+        }
+    }
+
+    pub(super) fn part_durable(
+        &mut self,
+        file: FileId,
+        part: PartNumber,
+        (epoch, attempt): (Epoch, Attempt),
+        hash: Sha256Hash,
+    ) {
+        let own_epoch = self.epoch == Some(epoch);
+        let Some(work) = self.work_mut(file, part) else { return };
+        match work.kept(attempt).filter(|_| own_epoch) {
+            Some(kept) if pairs_sha256(&kept.pairs) == hash => {
+                let pairs = kept.pairs.clone();
+                self.settle(file, part, pairs);
+            }
+            Some(_) => self.fail(Code::StoredDiffers, Some(file)),
+            None if own_epoch && work.is_sending(attempt) => work.claim = Some((epoch, attempt, hash)),
+            // Somebody else's, or one whose pairs were lost with its lane: its turn to be asked
+            // about comes when it is next in the queue.
+            None => work.uncertain = true,
+        }
+    }
+
+    pub(super) fn pairs_told(&mut self, lane: LaneId, told: Pairs) {
+        let (file, part) = (told.file, told.part);
+        let own_epoch = self.epoch;
+        let Some(parts) = self.parts_mut(file) else { return };
+        let Some(segments) = parts.plan.range(part).map(|range| range.segment_count) else { return };
+        let Some(work) = parts.work.get_mut(&part) else { return };
+        if !matches!(work.status, Status::Asking(on) if on == lane) {
+            return;
+        }
+        let Some(stored) = told.stored else {
+            work.uncertain = false;
+            return parts.queue(part);
+        };
+        let kept = work.kept(stored.attempt).filter(|_| own_epoch == Some(stored.epoch));
+        if let Some(kept) = kept {
+            return if kept.pairs == told.pairs {
+                self.settle(file, part, told.pairs);
+            } else {
+                self.fail(Code::StoredDiffers, Some(file));
+            };
+        }
+        if u32::try_from(told.pairs.len()) != Ok(segments) {
+            return self.fail(Code::StoredDiffers, Some(file));
+        }
+        self.verify(file, part, told.pairs);
+    }
+
+    fn verify(&mut self, file: FileId, part: PartNumber, pairs: Vec<Pair>) {
+        let Some(parts) = self.parts_mut(file) else { return };
+        let Some(range) = parts.plan.range(part) else { return };
+        parts.take(part).status = Status::Verifying(pairs.clone());
+        let (offset, length) = (range.offset, range.length);
+        self.actions.push_back(ClientAction::VerifyPart { file, part, offset, length, pairs });
+    }
+
+    /// The part is durable, and its pairs are known.
+    fn settle(&mut self, file: FileId, part: PartNumber, pairs: Vec<Pair>) {
+        let Some(parts) = self.parts_mut(file) else { return };
+        let Some(work) = parts.work.remove(&part) else { return };
+        parts.again.remove(&part);
+        parts.durable.insert(part);
+        parts.settled.insert(part, Settled { pairs, attempts: work.attempts });
+        let length = parts.plan.range(part).map_or(0, |range| range.length);
+        self.count_durable(file, length, true);
+        self.clear_lanes(file, part);
+        self.progressed();
+    }
+
+    /// Takes a durable part off the lanes that still have it.
+    fn clear_lanes(&mut self, file: FileId, part: PartNumber) {
+        for (&lane, known) in &mut self.lanes {
+            for given in known.parts.iter_mut().filter(|p| p.file == file && p.part == part) {
+                if given.sealed {
+                    self.meter.add(given.length.saturating_sub(given.received));
+                } else if !given.stopping {
+                    given.stopping = true;
+                    let attempt = given.attempt;
+                    self.actions.push_back(ClientAction::StopPart { lane, file, part, attempt });
+                }
+            }
+            known.parts.retain(|p| p.file != file || p.part != part || !p.sealed);
+        }
+    }
+
+    pub(super) fn part_stopped(
+        &mut self,
+        lane: LaneId,
+        file: FileId,
+        part: PartNumber,
+        attempt: Attempt,
+        code: Code,
+    ) {
+        self.stop_on_lane(lane, file, part, attempt);
+        let current = self.work_mut(file, part).is_some_and(|work| work.is_sending(attempt));
+        if !current {
+            return;
+        }
+        let may_be_durable = matches!(code, Code::OldAttempt | Code::PartDurable);
+        self.part_returns(file, part, attempt, may_be_durable);
+        match code {
+            Code::OldAttempt | Code::PartDurable => {}
+            Code::Draining => self.lane_drains(lane),
+            Code::LastPartEarly => self.look_again(lane, Some(file)),
+            _ if code.retryable() => self.be_patient(code),
+            _ => self.fail(code, Some(file)),
+        }
+    }
+
+    fn stop_on_lane(&mut self, lane: LaneId, file: FileId, part: PartNumber, attempt: Attempt) {
+        let Some(known) = self.lanes.get_mut(&lane) else { return };
+        let Some(given) = known.part_mut(file, part, attempt) else { return };
+        if given.sealed {
+            known.take_part(file, part, attempt);
+        } else if !given.stopping {
+            given.stopping = true;
+            self.actions.push_back(ClientAction::StopPart { lane, file, part, attempt });
+        }
+    }
+
+    /// Storage lost a part: it and the last one are to be sent again (rule C3).
+    pub(super) fn part_lost(&mut self, file: FileId, part: PartNumber) {
+        let Some(known) = self.files.get_mut(&file).filter(|known| !known.is_committed()) else { return };
+        known.commit = super::state::Request::Open;
+        let Some(parts) = known.parts.as_mut() else { return };
+        let mut bytes: u64 = 0;
+        for lost in [part, parts.plan.last()] {
+            if let Some(settled) = parts.settled.remove(&lost) {
+                bytes = bytes.saturating_add(parts.unsettle(lost, settled, false));
+            }
+        }
+        self.count_durable(file, bytes, false);
+    }
+}
+
+impl Parts {
+    /// Pairs of all parts but the last, in order.
+    fn all_pairs(&self) -> Vec<Pair> {
+        self.settled.values().flat_map(|settled| settled.pairs.iter().copied()).collect()
+    }
+}
