@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use sealift_protocol::format::limits::{SEAL_BYTES, SEGMENT_PREFIX_BYTES};
 use sealift_protocol::format::{CORE_BYTES, FormatError, Geometry, Head};
+use sealift_protocol::limits::{SEAL_BYTES, SEGMENT_PREFIX_BYTES};
 use sealift_protocol::{FileId, PackageId, Pair};
 use sha2::{Digest as _, Sha384};
 use subtle::ConstantTimeEq as _;
@@ -54,7 +54,7 @@ impl Shape {
 
 /// Where segment `index` starts and that it is damaged.
 pub(crate) fn damaged(index: u64) -> Error {
-    let segment_bytes = sealift_protocol::format::limits::SEGMENT_BYTES;
+    let segment_bytes = sealift_protocol::limits::SEGMENT_BYTES;
     let position = index.saturating_mul(u64::from(segment_bytes));
     Error::DamagedContent {
         segment: index,
@@ -115,13 +115,13 @@ impl Body {
     }
 
     /// The seal over all pairs.
-    pub(crate) fn seal(&self, pairs: SealBuilder) -> [u8; SEAL_BYTES] {
+    pub(crate) fn seal(&self, pairs: SealBuilder) -> [u8; SEAL_BYTES as usize] {
         pairs.finish(&self.seal_key, &self.head_hash)
     }
 
     /// Compares a seal with the pairs that were read.
     pub(crate) fn verify_seal(&self, pairs: SealBuilder, seal: &[u8]) -> Result<(), Error> {
-        if seal.len() < SEAL_BYTES {
+        if seal.len() < SEAL_BYTES as usize {
             return Err(FormatError::CutShort.into());
         }
         if self.seal(pairs).ct_eq(seal).into() {
@@ -142,7 +142,7 @@ impl Body {
     }
 
     /// The inverse of [`Body::export`]; the rest of the bundle is left.
-    pub(crate) fn import<'a>(bundle: &'a [u8]) -> Option<(Self, &'a [u8])> {
+    pub(crate) fn import(bundle: &[u8]) -> Option<(Self, &[u8])> {
         let (core, rest) = bundle.split_first_chunk::<CORE_BYTES>()?;
         let (iv, rest) = rest.split_first_chunk()?;
         let (message_key, rest) = rest.split_first_chunk()?;

@@ -13,10 +13,10 @@
 use minicbor::Decoder;
 use rand_core::CryptoRng;
 use sealift_protocol::FileId;
-use sealift_protocol::format::limits::{
+use sealift_protocol::format::{DraftHeader, FormatError, Role};
+use sealift_protocol::limits::{
     DRAFT_BYTES_MAX, DRAFT_STEP_BYTES, MANIFEST_FILE_COUNT_MAX, NOTE_BYTES_MAX, TITLE_BYTES_MAX,
 };
-use sealift_protocol::format::{DraftHeader, FormatError, Role};
 use zeroize::Zeroizing;
 
 use crate::cbor::{self, Canonical, Writer, Written};
@@ -24,7 +24,7 @@ use crate::manifest::{
     FileEntry, Place, check_files, check_texts, read_files, read_folders, read_role, role_number,
     write_files, write_folders,
 };
-use crate::{Error, OpeningKey, PackageKey, metadata};
+use crate::{Error, Manifest, OpeningKey, PackageKey, SealedEntry, metadata};
 
 const VERSION: u64 = 1;
 
@@ -57,6 +57,24 @@ pub struct DraftEntry {
 }
 
 impl Draft {
+    /// The draft of a manifest whose seals do not exist yet.
+    #[must_use]
+    pub fn of(manifest: &Manifest) -> Self {
+        let entry = |sealed: &SealedEntry| DraftEntry {
+            file: sealed.file,
+            role: sealed.role,
+            bytes: sealed.bytes,
+        };
+        Self {
+            title: manifest.title.clone(),
+            note: manifest.note.clone(),
+            whole: true,
+            folders: manifest.folders.clone(),
+            sealed: manifest.sealed.iter().map(entry).collect(),
+            files: manifest.files.clone(),
+        }
+    }
+
     /// Seals the draft. One whose tree does not fit is sealed without it, as not whole.
     ///
     /// # Errors

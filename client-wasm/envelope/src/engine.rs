@@ -7,11 +7,12 @@
 use rand_core::CryptoRng;
 use sealift_protocol::Pair;
 use sealift_protocol::format::Geometry;
-use sealift_protocol::format::limits::SEGMENT_PREFIX_BYTES;
+use sealift_protocol::limits::SEGMENT_PREFIX_BYTES;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::body::segment_prefix;
+use crate::Error;
+use crate::body::{damaged, segment_prefix};
 use crate::floe::{Floe, segment_aad};
 
 /// The AES-256 key of 2^20 segments. Has no `Debug`; wiped when dropped.
@@ -157,6 +158,13 @@ impl OpenTicket {
     #[must_use]
     pub fn aad(&self) -> &[u8; 9] {
         &self.aad
+    }
+
+    /// What to say when the engine refuses the segment's tag.
+    #[must_use]
+    pub fn damaged(&self) -> Error {
+        let [index @ .., _] = self.aad;
+        damaged(u64::from_be_bytes(index))
     }
 
     /// The pair, once the engine has opened the segment. If it refused, the segment is damaged.

@@ -1,8 +1,6 @@
 //! FLOE's published known answers (see `tests/vectors/floe/README.md`): our keys and framing open
 //! what five other implementations sealed.
 
-use std::path::PathBuf;
-
 use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::*;
@@ -11,10 +9,26 @@ use crate::gcm;
 const KEY: [u8; 32] = [0; 32];
 const AAD: &[u8] = b"This is AAD";
 
-fn read(name: &str) -> Vec<u8> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/floe");
-    let text = std::fs::read_to_string(folder.join(name)).unwrap();
+fn read(text: &str) -> Vec<u8> {
     HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).unwrap()
+}
+
+/// Ciphertext and plaintext of a published case; part of the binary, so that WASM can test too.
+macro_rules! case {
+    ($name:literal) => {
+        (
+            read(include_str!(concat!(
+                "../../../tests/vectors/floe/",
+                $name,
+                "_ct.txt"
+            ))),
+            read(include_str!(concat!(
+                "../../../tests/vectors/floe/",
+                $name,
+                "_pt.txt"
+            ))),
+        )
+    };
 }
 
 /// Opens a FLOE ciphertext with segments of any length and any rotation.
@@ -51,34 +65,35 @@ fn open(sealed: &[u8], rotation_bits: u32) -> Option<Vec<u8>> {
 
 #[test]
 fn opens_floes_known_answers() {
-    for (name, rotation_bits) in [
-        ("cpp_GCM256_IV256_64", 20),
-        ("cpp_GCM256_IV256_4K", 20),
-        ("cpp_rotation", 2),
-        ("go_GCM256_IV256_64", 20),
-        ("go_GCM256_IV256_4K", 20),
-        ("go_rotation", 2),
-        ("java_GCM256_IV256_64", 20),
-        ("java_GCM256_IV256_4K", 20),
-        ("java_lastSegAligned", 20),
-        ("java_lastSegEmpty", 20),
-        ("java_rotation", 2),
-        ("pub_java_GCM256_IV256_64", 20),
-        ("pub_java_GCM256_IV256_4K", 20),
-        ("pub_java_rotation", 2),
-        ("rust_GCM256_IV256_64", 20),
-        ("rust_GCM256_IV256_4K", 20),
-        ("rust_rotation", 2),
-    ] {
-        let sealed = read(&format!("{name}_ct.txt"));
-        let plain = read(&format!("{name}_pt.txt"));
-        assert!(open(&sealed, rotation_bits) == Some(plain), "{name}");
+    for (number, ((sealed, plain), rotation_bits)) in [
+        (case!("cpp_GCM256_IV256_64"), 20),
+        (case!("cpp_GCM256_IV256_4K"), 20),
+        (case!("cpp_rotation"), 2),
+        (case!("go_GCM256_IV256_64"), 20),
+        (case!("go_GCM256_IV256_4K"), 20),
+        (case!("go_rotation"), 2),
+        (case!("java_GCM256_IV256_64"), 20),
+        (case!("java_GCM256_IV256_4K"), 20),
+        (case!("java_lastSegAligned"), 20),
+        (case!("java_lastSegEmpty"), 20),
+        (case!("java_rotation"), 2),
+        (case!("pub_java_GCM256_IV256_64"), 20),
+        (case!("pub_java_GCM256_IV256_4K"), 20),
+        (case!("pub_java_rotation"), 2),
+        (case!("rust_GCM256_IV256_64"), 20),
+        (case!("rust_GCM256_IV256_4K"), 20),
+        (case!("rust_rotation"), 2),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert!(open(&sealed, rotation_bits) == Some(plain), "case {number}");
     }
 }
 
 #[test]
 fn a_changed_known_answer_is_refused() {
-    let mut sealed = read("rust_GCM256_IV256_64_ct.txt");
+    let (mut sealed, _) = case!("rust_GCM256_IV256_64");
     for at in [10, 42, 74 + 4, 74 + 20, sealed.len() - 1] {
         sealed[at] ^= 1;
         assert!(open(&sealed, 20).is_none(), "byte {at}");

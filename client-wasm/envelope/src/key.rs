@@ -27,6 +27,16 @@ const LABEL: &[u8] = b"sealift/v1 ";
 const EXPORT_BYTES: usize = 48;
 
 /// Opens everything in a package. Has no `Debug`; wiped when dropped.
+///
+/// It does not seal (K3):
+///
+/// ```compile_fail,E0308
+/// # use sealift_envelope::*;
+/// # use sealift_protocol::{FileId, format::Role};
+/// fn seal(key: &OpeningKey, rng: &mut dyn rand_core::CryptoRng) {
+///     FileSealer::new(key, FileId([0; 32]), Role::File, &Metadata::unnamed(0), rng);
+/// }
+/// ```
 #[derive(Clone)]
 pub struct OpeningKey {
     package: PackageId,

@@ -20,7 +20,7 @@ use rand_core::CryptoRng;
 use sealift_protocol::PackageId;
 use sealift_protocol::format::{
     FormatError, KdfCost, KdfLimits, Keyring, KeyringHeader, SLOT_BOUND_BYTES, Slot, SlotKind,
-    WRAP_SLOT_BYTES, checksum, limits,
+    WRAP_SLOT_BYTES, checksum,
 };
 use sealift_protocol::link::LinkSecret;
 use sha2::{Digest as _, Sha256};
@@ -379,7 +379,6 @@ impl<'a> KeyringBuilder<'a> {
         let checksum = checksum(&bytes);
         bytes.extend_from_slice(&checksum);
         Keyring::parse(&bytes)?.check_cost(self.limits)?;
-        debug_assert!(bytes.len() <= limits::KEYRING_BYTES_MAX);
         Ok(bytes)
     }
 }

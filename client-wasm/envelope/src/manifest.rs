@@ -14,15 +14,15 @@
 use minicbor::Decoder;
 use rand_core::CryptoRng;
 use sealift_protocol::FileId;
-use sealift_protocol::format::limits::{
+use sealift_protocol::format::{FileSection, FormatError, Role};
+use sealift_protocol::limits::{
     MANIFEST_BYTES_MAX, MANIFEST_FILE_COUNT_MAX, MANIFEST_FOLDER_COUNT_MAX, MEDIA_TYPE_BYTES_MAX,
     NOTE_BYTES_MAX, PACK_PADDED_BYTES_MAX, PADDED_BYTES_MAX, PATH_BYTES_MAX, SEAL_BYTES,
     TITLE_BYTES_MAX,
 };
-use sealift_protocol::format::{FormatError, Role};
 use sealift_protocol::link::Pin;
 use sha2::{Digest as _, Sha384};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use zeroize::Zeroizing;
 
 use crate::cbor::{self, Canonical, Writer, Written};
@@ -33,7 +33,7 @@ use crate::{Error, FileOpener, FileSealer, Metadata, OpeningKey, PackageKey, Sea
 const VERSION: u64 = 1;
 
 /// The list of a package's files.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct Manifest {
     /// What the sender called the package.
     pub title: String,
@@ -57,7 +57,7 @@ pub struct SealedEntry {
     /// Exact length of its content, without padding.
     pub bytes: u64,
     /// Its seal, which pins head and content.
-    pub seal: [u8; SEAL_BYTES],
+    pub seal: [u8; SEAL_BYTES as usize],
 }
 
 /// A file as the receiver sees it.
@@ -75,6 +75,19 @@ pub struct FileEntry {
     pub sealed: usize,
     /// Where in that one's content it starts.
     pub offset: u64,
+}
+
+impl FileEntry {
+    /// What the head of this file says when it stands alone.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        Metadata {
+            path: self.path.clone(),
+            bytes: self.bytes,
+            modified_ms: self.modified_ms,
+            media_type: self.media_type.clone(),
+        }
+    }
 }
 
 /// A manifest, sealed.
@@ -194,6 +207,37 @@ impl Manifest {
         }
     }
 
+    /// Finds the listed files among the pieces of a `.sealift` file, without its manifest (L3): the
+    /// place of each one in `sections`, or `None` for one that is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ContentMismatch`] for a piece that is not listed, or listed as something else.
+    pub fn locate(&self, sections: &[FileSection]) -> Result<Vec<Option<usize>>, Error> {
+        let places: HashMap<FileId, usize> = sections
+            .iter()
+            .enumerate()
+            .map(|(place, section)| (section.file, place))
+            .collect();
+        let mut found = 0;
+        let mut located = Vec::with_capacity(self.sealed.len());
+        for sealed in &self.sealed {
+            let place = places.get(&sealed.file).copied();
+            if let Some(section) = place.and_then(|place| sections.get(place)) {
+                if section.role != sealed.role {
+                    return Err(Error::ContentMismatch);
+                }
+                found += 1;
+            }
+            located.push(place);
+        }
+        if found == sections.len() {
+            Ok(located)
+        } else {
+            Err(Error::ContentMismatch)
+        }
+    }
+
     /// Checks that a seal is the one that the list pins for this sealed file. Together with
     /// [`FileOpener::verify_seal`] it proves that the content is what the sender sealed.
     ///
@@ -239,7 +283,12 @@ impl Manifest {
         Ok(manifest)
     }
 
-    fn check(&self) -> Result<(), Error> {
+    /// Checks names, counts, sizes and that the list has one meaning: before anything is sealed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Manifest::seal`].
+    pub fn check(&self) -> Result<(), Error> {
         check_texts(&self.title, &self.note, &self.folders)?;
         if self.files.len() > MANIFEST_FILE_COUNT_MAX || self.sealed.len() > MANIFEST_FILE_COUNT_MAX
         {

@@ -10,10 +10,10 @@
 
 use minicbor::Decoder;
 use rand_core::CryptoRng;
-use sealift_protocol::format::limits::{
+use sealift_protocol::format::{FormatError, Role};
+use sealift_protocol::limits::{
     MEDIA_TYPE_BYTES_MAX, METADATA_BYTES_MAX, METADATA_STEP_BYTES, PADDED_BYTES_MAX, PATH_BYTES_MAX,
 };
-use sealift_protocol::format::{FormatError, Role};
 use zeroize::Zeroizing;
 
 use crate::cbor::{self, Canonical, TIME_MS_MAX, Writer, Written};

@@ -18,7 +18,7 @@
 
 use std::collections::HashMap;
 
-use sealift_protocol::format::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX};
+use sealift_protocol::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX};
 
 use crate::Error;
 

@@ -6,14 +6,15 @@
 
 use std::ops::Range;
 
-use sealift_protocol::format::limits::{SEGMENT_PREFIX_BYTES, TAG_BYTES};
 use sealift_protocol::format::{FormatError, Geometry, Head, Role, padded_bytes};
+use sealift_protocol::limits::{SEGMENT_PREFIX_BYTES, TAG_BYTES};
 use sealift_protocol::{FileId, PackageId, Pair};
 use zeroize::Zeroizing;
 
 use crate::body::{Body, Shape, damaged, split_segment};
 use crate::engine::{OpenTicket, SegmentKey};
 use crate::floe::{Floe, segment_aad};
+use crate::sealer::matches;
 use crate::{Error, Metadata, OpeningKey, SealBuilder, gcm, metadata};
 
 /// First byte of an exported opener.
@@ -162,6 +163,16 @@ impl FileOpener {
             Pair { iv, tag: *tag },
             aad,
         ))
+    }
+
+    /// Whether segment `index` with this pair opens to this very content (F7): so that a download
+    /// that is resumed proves what it kept. Constant-time; the ciphertext is wiped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Misuse`] past the end. A content of another length does not match.
+    pub fn matches(&self, index: u64, pair: &Pair, content: &[u8]) -> Result<bool, Error> {
+        matches(&self.body, &self.shape, index, pair, content)
     }
 
     /// The key with this number (see [`OpenTicket::key_number`]), for another engine. Secret.

@@ -4,7 +4,7 @@
 //! character or as two); NFC makes them equal. The browser has its own NFC, so the tables are only
 //! in native builds.
 
-use sealift_protocol::format::limits::PASSWORD_BYTES_MAX;
+use sealift_protocol::limits::PASSWORD_BYTES_MAX;
 use zeroize::Zeroizing;
 
 use crate::Error;

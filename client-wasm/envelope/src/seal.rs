@@ -11,8 +11,8 @@
 //! hashed anywhere, and a builder holds two hash states whatever the file's length.
 
 use sealift_protocol::Pair;
-use sealift_protocol::format::limits::SEAL_BYTES;
 use sealift_protocol::format::seal_prefix;
+use sealift_protocol::limits::SEAL_BYTES;
 use sha2::{Digest as _, Sha384};
 
 use crate::Error;
@@ -119,13 +119,13 @@ impl SealBuilder {
         mut self,
         key: &[u8; HASH_BYTES],
         head_hash: &[u8; HASH_BYTES],
-    ) -> [u8; SEAL_BYTES] {
+    ) -> [u8; SEAL_BYTES as usize] {
         if self.group_pairs > 0 {
             self.end_group();
         }
         let prefix = seal_prefix(self.segment_count);
         let mac = hmac(key, &[&prefix, head_hash, self.tree.finalize().as_slice()]);
-        let mut seal = [0; SEAL_BYTES];
+        let mut seal = [0; SEAL_BYTES as usize];
         for (to, from) in seal.iter_mut().zip(prefix.iter().chain(&mac)) {
             *to = *from;
         }

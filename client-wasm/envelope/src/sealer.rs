@@ -25,12 +25,12 @@
 use std::ops::Range;
 
 use rand_core::CryptoRng;
-use sealift_protocol::format::limits::{
-    MANIFEST_BYTES_MAX, PACK_PADDED_BYTES_MAX, SEAL_BYTES, SEGMENT_PREFIX_BYTES, TAG_BYTES,
-};
 use sealift_protocol::format::{
     CHECKSUM_BYTES, FLOE_PARAMETERS, FormatError, Geometry, Head, Role, checksum, head_bytes_for,
     padded_bytes, write_core,
+};
+use sealift_protocol::limits::{
+    MANIFEST_BYTES_MAX, PACK_PADDED_BYTES_MAX, SEAL_BYTES, SEGMENT_PREFIX_BYTES, TAG_BYTES,
 };
 use sealift_protocol::{FileId, PackageId, Pair};
 use sha2::{Digest as _, Sha384};
@@ -181,17 +181,7 @@ impl FileSealer {
     ///
     /// [`Error::Misuse`] past the end. A source of another length does not match.
     pub fn matches(&self, index: u64, pair: &Pair, source: &[u8]) -> Result<bool, Error> {
-        self.shape.check_index(index)?;
-        if source.len() != self.shape.source_bytes(index) {
-            return Ok(false);
-        }
-        let plain_bytes = self.shape.geometry.segment_plain_bytes(index) as usize;
-        let mut copy = Zeroizing::new(Vec::with_capacity(plain_bytes));
-        copy.extend_from_slice(source);
-        copy.resize(plain_bytes, 0);
-        let (key, aad) = self.body.segment(index, self.shape.geometry.is_last(index));
-        let tag = gcm::encrypt(&key, &pair.iv, &aad, &mut copy).ok_or(Error::TooLarge)?;
-        Ok(tag.ct_eq(&pair.tag).into())
+        matches(&self.body, &self.shape, index, pair, source)
     }
 
     /// [`FileSealer::matches`] for another engine: it encrypts the padded source under the ticket's
@@ -211,7 +201,7 @@ impl FileSealer {
     /// # Errors
     ///
     /// [`Error::Misuse`] with more or fewer pairs than segments.
-    pub fn seal(&self, pairs: SealBuilder) -> Result<[u8; SEAL_BYTES], Error> {
+    pub fn seal(&self, pairs: SealBuilder) -> Result<[u8; SEAL_BYTES as usize], Error> {
         if pairs.segment_count() != self.shape.geometry.segment_count() {
             return Err(Error::Misuse("a seal needs the pairs of all segments"));
         }
@@ -317,4 +307,25 @@ pub(crate) fn seal_in_place(
         .copy_from_slice(&start);
     place.get_mut(end..).ok_or(misuse)?.copy_from_slice(&tag);
     Ok(Pair { iv, tag })
+}
+
+/// Encrypts a copy of the padded source under the pair's IV, compares the tag, wipes the copy.
+pub(crate) fn matches(
+    body: &Body,
+    shape: &Shape,
+    index: u64,
+    pair: &Pair,
+    source: &[u8],
+) -> Result<bool, Error> {
+    shape.check_index(index)?;
+    if source.len() != shape.source_bytes(index) {
+        return Ok(false);
+    }
+    let plain_bytes = shape.geometry.segment_plain_bytes(index) as usize;
+    let mut copy = Zeroizing::new(Vec::with_capacity(plain_bytes));
+    copy.extend_from_slice(source);
+    copy.resize(plain_bytes, 0);
+    let (key, aad) = body.segment(index, shape.geometry.is_last(index));
+    let tag = gcm::encrypt(&key, &pair.iv, &aad, &mut copy).ok_or(Error::TooLarge)?;
+    Ok(tag.ct_eq(&pair.tag).into())
 }

@@ -15,12 +15,12 @@
 //! segment back until the seal was checked (P2).
 
 use rand_core::CryptoRng;
-use sealift_protocol::format::limits::{
-    PADDING_STEP_BYTES_MAX, SEAL_BYTES, SEGMENT_BYTES, SEGMENT_OVERHEAD_BYTES, SEGMENT_PLAIN_BYTES,
-    SEGMENT_PREFIX_BYTES,
-};
 use sealift_protocol::format::{
     FormatError, Geometry, Head, Role, is_padded, padded_bytes, read_segment_prefix,
+};
+use sealift_protocol::limits::{
+    PADDING_STEP_BYTES_MAX, SEAL_BYTES, SEGMENT_BYTES, SEGMENT_OVERHEAD_BYTES,
+    SEGMENT_PLAINTEXT_BYTES, SEGMENT_PREFIX_BYTES,
 };
 use sealift_protocol::{FileId, PackageId};
 use zeroize::Zeroizing;
@@ -123,7 +123,7 @@ impl StreamSealer {
         rng: &mut dyn CryptoRng,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let full = SEGMENT_PREFIX_BYTES + SEGMENT_PLAIN_BYTES as usize;
+        let full = SEGMENT_PREFIX_BYTES + SEGMENT_PLAINTEXT_BYTES as usize;
         while !data.is_empty() {
             if self.place.len() == full {
                 self.seal_segment(false, rng, out)?;
@@ -336,7 +336,7 @@ impl StreamOpener {
         }
         self.index += 1;
         self.place.clear();
-        self.wanted = if last { SEAL_BYTES } else { 4 };
+        self.wanted = if last { SEAL_BYTES as usize } else { 4 };
         Ok(())
     }
 
@@ -345,7 +345,7 @@ impl StreamOpener {
         if self.geometry.is_some() {
             return Ok(());
         }
-        let before = self.index * u64::from(SEGMENT_PLAIN_BYTES);
+        let before = self.index * u64::from(SEGMENT_PLAINTEXT_BYTES);
         if is_padded(before + self.release.last.len() as u64) {
             Ok(())
         } else {
@@ -355,7 +355,7 @@ impl StreamOpener {
 
     fn release_last(&mut self, sink: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Error> {
         let last = std::mem::take(&mut self.release.last);
-        let before = self.index.saturating_sub(1) * u64::from(SEGMENT_PLAIN_BYTES);
+        let before = self.index.saturating_sub(1) * u64::from(SEGMENT_PLAINTEXT_BYTES);
         let data_bytes = match self.geometry {
             Some(_) => self.metadata.bytes,
             None => self.written_length(&last, before)?,

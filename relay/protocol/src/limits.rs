@@ -28,6 +28,59 @@ pub const PADDED_BYTES_MIN: u64 = 4096;
 /// Largest plaintext length after padding.
 pub const PADDED_BYTES_MAX: u64 = 1 << 56;
 
+/// Bytes before a segment's ciphertext: prefix and IV.
+pub const SEGMENT_PREFIX_BYTES: usize = 16;
+/// Bytes of an AES-GCM tag.
+pub const TAG_BYTES: usize = 16;
+/// Largest step of the padding rule, in bytes (F1).
+pub const PADDING_STEP_BYTES_MAX: u64 = 1 << 25;
+/// Largest padded plaintext of a pack, in bytes: the largest whose body still fits one part of 8 MiB (F5).
+pub const PACK_PADDED_BYTES_MAX: u64 = 8_257_536;
+
+/// Most slots in a keyring, of all kinds.
+pub const SLOT_COUNT_MAX: u16 = 32;
+/// Most password slots in a keyring: each one tried costs an Argon2 run (K5).
+pub const PASSWORD_SLOT_COUNT_MAX: usize = 8;
+/// Largest slot, in bytes.
+pub const SLOT_BYTES_MAX: u16 = 4_096;
+
+/// Most memory of one Argon2 run, in KiB: 1 GiB.
+pub const KDF_MEMORY_KIB_MAX: u32 = 1 << 20;
+/// Most passes of one Argon2 run.
+pub const KDF_PASSES_MAX: u16 = 16;
+/// Most Argon2 lanes (called p in RFC 9106).
+pub const KDF_PARALLELISM_MAX: u8 = 4;
+/// Most memory times passes of one Argon2 run, in KiB: 4 GiB.
+pub const KDF_WORK_KIB_MAX: u64 = 4 << 20;
+/// Most memory times passes of all password slots together, in KiB: 8 GiB (K5).
+pub const KDF_WORK_KIB_SUM_MAX: u64 = 8 << 20;
+
+/// Largest encrypted metadata of a head, in plaintext bytes before padding.
+pub const METADATA_BYTES_MAX: u32 = 32_768 - 4;
+/// Metadata is padded to a multiple of this, in bytes.
+pub const METADATA_STEP_BYTES: u32 = 256;
+/// A draft's plaintext is padded to a multiple of this, in bytes.
+pub const DRAFT_STEP_BYTES: u32 = 1_024;
+
+/// Largest manifest, in plaintext bytes: 32 MiB, opened in memory.
+pub const MANIFEST_BYTES_MAX: u64 = 32 << 20;
+/// Most files named by one manifest.
+pub const MANIFEST_FILE_COUNT_MAX: usize = 200_000;
+/// Most empty folders named by one manifest.
+pub const MANIFEST_FOLDER_COUNT_MAX: usize = 50_000;
+/// Longest path of a file, in bytes of UTF-8.
+pub const PATH_BYTES_MAX: usize = 1_024;
+/// Longest component of a path, in bytes of UTF-8: what file systems take.
+pub const NAME_BYTES_MAX: usize = 255;
+/// Longest title, in bytes of UTF-8.
+pub const TITLE_BYTES_MAX: usize = 1_024;
+/// Longest note, in bytes of UTF-8.
+pub const NOTE_BYTES_MAX: usize = 16_384;
+/// Longest media type (MIME), in bytes.
+pub const MEDIA_TYPE_BYTES_MAX: usize = 127;
+/// Longest password after NFC, in bytes of UTF-8.
+pub const PASSWORD_BYTES_MAX: usize = 1_024;
+
 // --- parts
 
 /// Usual length of a part: 16 segments.
@@ -71,3 +124,32 @@ pub const LANE_REQUESTS_MAX: usize = 256;
 pub const SESSION_IDLE: Duration = Duration::from_secs(60);
 /// A relay closes a lane that said nothing for so long. Clients ping long before.
 pub const LANE_IDLE_MAX: Duration = Duration::from_secs(60);
+
+// --- a relay's connections
+
+/// A lane that has not said hello after so long is closed.
+pub const HELLO_MAX: Duration = Duration::from_secs(10);
+/// A client that does not take an answer for so long loses its lane.
+pub const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// The headers of a request must arrive within this, and the next request on a kept connection.
+pub const REQUEST_MAX: Duration = Duration::from_secs(10);
+/// A handshake (TLS, QUIC, WebTransport) must end within this.
+pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// A download whose reader takes nothing for so long is cut; it can be resumed by range.
+pub const STALL_MAX: Duration = Duration::from_secs(300);
+/// Longest head of a request, in bytes.
+pub const REQUEST_BYTES_MAX: usize = 32 << 10;
+/// Most TCP connections of a relay.
+pub const CONNECTIONS_MAX: usize = 4096;
+/// Longest WebSocket message: a data frame with its header, and room to spare.
+pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = DATA_BYTES_MAX + (64 << 10);
+/// Most bytes that wait to be written to a WebSocket.
+pub const WEBSOCKET_WAITING_BYTES_MAX: usize = 1 << 20;
+/// With more WebTransport handshakes under way, new ones must first prove their address.
+pub const HANDSHAKES_UNPROVED_MAX: usize = 64;
+/// With more WebTransport handshakes under way, new ones are refused.
+pub const HANDSHAKES_UNDER_WAY_MAX: usize = 256;
+/// Most data that one WebTransport lane may have under way towards the relay.
+pub const WINDOW_BYTES_MAX: u32 = 8 << 20;
+/// What one WebTransport lane may have under way before its delay is known.
+pub const WINDOW_BYTES_MIN: u32 = 1 << 20;

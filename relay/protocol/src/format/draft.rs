@@ -8,10 +8,10 @@
 //! 16  16  package id                        the first 32 bytes are the additional data
 //! ```
 
-use super::limits::{DRAFT_BYTES_MAX, DRAFT_STEP_BYTES};
 use super::read::{Fields, exact, opening};
 use super::{FormatError, SUITE, VERSION};
 use crate::ids::PackageId;
+use crate::limits::{DRAFT_BYTES_MAX, DRAFT_STEP_BYTES};
 
 const MAGIC: [u8; 8] = *b"\x89SLD\r\n\x1a\n";
 /// Bytes of a draft before its IV.

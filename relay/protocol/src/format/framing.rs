@@ -5,9 +5,9 @@
 //! number stands at the end. Plaintext stored by mistake does not get through; a hostile sender can
 //! store any bytes in this form, as anywhere.
 
-use super::limits::{SEAL_BYTES, SEGMENT_BYTES, SEGMENT_PREFIX_BYTES, TAG_BYTES};
 use super::{FormatError, Geometry};
 use crate::ids::Pair;
+use crate::limits::{SEAL_BYTES, SEGMENT_BYTES, SEGMENT_PREFIX_BYTES, TAG_BYTES};
 
 /// Reads one part of a body, in pieces of any size.
 pub struct PartReader {
@@ -114,7 +114,7 @@ impl PartReader {
                     },
                     seal + 16,
                 ),
-                _ => (seal, Zone::Opaque, seal + SEAL_BYTES as u64),
+                _ => (seal, Zone::Opaque, seal + u64::from(SEAL_BYTES)),
             };
         }
         let index = self.position / u64::from(SEGMENT_BYTES);

@@ -11,8 +11,8 @@
 use std::ops::Range;
 
 use super::FormatError;
-use super::limits::{SEAL_BYTES, SEGMENT_BYTES, SEGMENT_OVERHEAD_BYTES, SEGMENT_PLAIN_BYTES};
 use super::padding::is_padded;
+use crate::limits::{SEAL_BYTES, SEGMENT_BYTES, SEGMENT_OVERHEAD_BYTES, SEGMENT_PLAINTEXT_BYTES};
 
 /// First bytes of a seal, before the number of segments.
 pub const SEAL_MAGIC: [u8; 8] = *b"SLSEAL1\n";
@@ -36,7 +36,7 @@ impl Geometry {
         if !is_padded(padded_bytes) {
             return Err(FormatError::NotPadded);
         }
-        let segment_count = padded_bytes.div_ceil(u64::from(SEGMENT_PLAIN_BYTES));
+        let segment_count = padded_bytes.div_ceil(u64::from(SEGMENT_PLAINTEXT_BYTES));
         Ok(Self {
             padded_bytes,
             segment_count,
@@ -51,7 +51,7 @@ impl Geometry {
     /// [`FormatError::CutShort`] if no body has that length.
     pub fn from_body_bytes(body_bytes: u64) -> Result<Self, FormatError> {
         let segments = body_bytes
-            .checked_sub(SEAL_BYTES as u64)
+            .checked_sub(u64::from(SEAL_BYTES))
             .ok_or(FormatError::CutShort)?;
         let count = segments.div_ceil(u64::from(SEGMENT_BYTES));
         let padded = segments
@@ -75,7 +75,7 @@ impl Geometry {
     /// Exact bytes of the body: B, 32 for each segment, and the seal.
     #[must_use]
     pub fn body_bytes(&self) -> u64 {
-        self.seal_offset() + SEAL_BYTES as u64
+        self.seal_offset() + u64::from(SEAL_BYTES)
     }
 
     /// Where the seal starts in the body.
@@ -109,13 +109,13 @@ impl Geometry {
     #[must_use]
     pub fn segment_plain_bytes(&self, index: u64) -> u32 {
         let range = self.plain_range(index);
-        u32::try_from(range.end - range.start).unwrap_or(SEGMENT_PLAIN_BYTES)
+        u32::try_from(range.end - range.start).unwrap_or(SEGMENT_PLAINTEXT_BYTES)
     }
 
     /// The bytes of the padded plaintext that segment `index` holds; empty past the end.
     #[must_use]
     pub fn plain_range(&self, index: u64) -> Range<u64> {
-        let full = u64::from(SEGMENT_PLAIN_BYTES);
+        let full = u64::from(SEGMENT_PLAINTEXT_BYTES);
         let start = index.saturating_mul(full).min(self.padded_bytes);
         start..(start + full).min(self.padded_bytes)
     }

@@ -16,10 +16,10 @@
 //!
 //! The core enters every key of the file, so none of it can be changed without the package key.
 
-use super::limits::{HEAD_BYTES_MAX, METADATA_STEP_BYTES, SEGMENT_BYTES};
 use super::read::{Fields, checked, exact, opening};
 use super::{CHECKSUM_BYTES, FormatError, Geometry};
 use crate::ids::{FileId, PackageId};
+use crate::limits::{HEAD_BYTES_MAX, METADATA_STEP_BYTES, SEGMENT_BYTES};
 
 pub(super) const MAGIC: [u8; 8] = *b"\x89SLH\r\n\x1a\n";
 /// Bytes of the core.

@@ -15,14 +15,14 @@
 //! Slots of an unknown type are kept, so that an older client can open a keyring by the slots it
 //! knows; policy may refuse them (P1).
 
-use super::limits::{
+use super::read::{Fields, checked, exact, opening};
+use super::{CHECKSUM_BYTES, FormatError};
+use crate::ids::PackageId;
+use crate::limits::{
     KDF_MEMORY_KIB_MAX, KDF_PARALLELISM_MAX, KDF_PASSES_MAX, KDF_WORK_KIB_MAX,
     KDF_WORK_KIB_SUM_MAX, KEYRING_BYTES_MAX, PASSWORD_SLOT_COUNT_MAX, SLOT_BYTES_MAX,
     SLOT_COUNT_MAX,
 };
-use super::read::{Fields, checked, exact, opening};
-use super::{CHECKSUM_BYTES, FormatError};
-use crate::ids::PackageId;
 
 /// Opens a keyring: PNG's trick, so that a file mangled by a text transfer shows at once.
 pub(super) const MAGIC: [u8; 8] = *b"\x89SLK\r\n\x1a\n";
@@ -451,3 +451,6 @@ impl SlotKind {
         Some(slot)
     }
 }
+
+#[cfg(all(feature = "cheap-kdf-for-tests", not(debug_assertions)))]
+compile_error!("the feature cheap-kdf-for-tests is for tests; a release build must not have it");

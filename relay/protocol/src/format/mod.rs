@@ -10,7 +10,7 @@
 //! sealed file = head || body            body = segment 0 || ... || segment n-1 || seal
 //! ```
 //!
-//! What it promises: a parser reads, compares with [`limits`], and only then allocates; it takes
+//! What it promises: a parser reads, compares with [`crate::limits`], and only then allocates; it takes
 //! time and memory in proportion to the bytes it was given, whatever they say.
 //!
 //! Start with [`Keyring`] and [`Head`], then [`Geometry`].
@@ -22,7 +22,6 @@ mod geometry;
 mod head;
 mod keyring;
 mod layout;
-pub mod limits;
 mod padding;
 mod read;
 
@@ -40,6 +39,14 @@ pub use keyring::{
 };
 pub use layout::{FileSection, Layout, LayoutScanner};
 pub use padding::{is_padded, padded_bytes};
+
+/// The crate's limits, with lengths of this format as the `usize` that slices want.
+pub mod limits {
+    pub use crate::limits::*;
+
+    /// Bytes of the seal that ends a body.
+    pub const SEAL_BYTES: usize = crate::limits::SEAL_BYTES as usize;
+}
 
 /// The only version there is.
 pub const VERSION: u8 = 1;

@@ -9,8 +9,8 @@
 //! last segment that leaves exactly 32 bytes of its place free would make the seal straddle, so such
 //! a length takes one step more. (The smallest one is 541,132,324,864 bytes.)
 
-use super::limits::{
-    PADDED_BYTES_MAX, PADDED_BYTES_MIN, PADDING_STEP_BYTES_MAX, SEGMENT_PLAIN_BYTES,
+use crate::limits::{
+    PADDED_BYTES_MAX, PADDED_BYTES_MIN, PADDING_STEP_BYTES_MAX, SEGMENT_PLAINTEXT_BYTES,
 };
 
 /// The padded length of `plaintext_bytes`, the number called B in SPEC.md.
@@ -46,13 +46,13 @@ fn step_bytes(length: u64) -> u64 {
 
 /// Whether the last segment would leave 32 bytes of its place: room for part of a seal.
 fn leaves_half_a_seal(padded: u64) -> bool {
-    (padded + 32).is_multiple_of(u64::from(SEGMENT_PLAIN_BYTES))
+    (padded + 32).is_multiple_of(u64::from(SEGMENT_PLAINTEXT_BYTES))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::limits::{PACK_PADDED_BYTES_MAX, SEAL_BYTES, SEGMENT_BYTES};
+    use crate::limits::{PACK_PADDED_BYTES_MAX, SEAL_BYTES, SEGMENT_BYTES};
     use proptest::prelude::*;
 
     #[test]
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn f1_a_length_that_would_split_the_seal_takes_one_step_more() {
         // The only way for a seal to cross a place: n = 2^14 * 63 - 1 segments, 32 bytes free.
-        let awkward = 1_032_191 * u64::from(SEGMENT_PLAIN_BYTES) - 32;
+        let awkward = 1_032_191 * u64::from(SEGMENT_PLAINTEXT_BYTES) - 32;
         assert_eq!(awkward, 541_132_324_864);
         assert!(awkward.is_multiple_of(PADDING_STEP_BYTES_MAX));
         assert_eq!(
@@ -90,7 +90,9 @@ mod tests {
     #[test]
     fn f5_the_largest_pack_is_the_largest_padded_length_that_fits_one_part() {
         let part = 8 << 20;
-        let body = |b: u64| b + 32 * b.div_ceil(u64::from(SEGMENT_PLAIN_BYTES)) + SEAL_BYTES as u64;
+        let body = |b: u64| {
+            b + 32 * b.div_ceil(u64::from(SEGMENT_PLAINTEXT_BYTES)) + u64::from(SEAL_BYTES)
+        };
         assert!(is_padded(PACK_PADDED_BYTES_MAX));
         assert!(body(PACK_PADDED_BYTES_MAX) <= part);
         let next = padded_bytes(PACK_PADDED_BYTES_MAX + 1).unwrap();
@@ -118,10 +120,10 @@ mod tests {
             let plain = (1u64 << bits) | (seed & ((1u64 << bits) - 1));
             prop_assume!(plain < (1 << 56) - (1 << 26));
             let padded = padded_bytes(plain).unwrap();
-            let segments_bytes = padded + 32 * padded.div_ceil(u64::from(SEGMENT_PLAIN_BYTES));
+            let segments_bytes = padded + 32 * padded.div_ceil(u64::from(SEGMENT_PLAINTEXT_BYTES));
             let part = segments * u64::from(SEGMENT_BYTES);
             let room = (part - segments_bytes % part) % part;
-            prop_assert!(room == 0 || room >= SEAL_BYTES as u64);
+            prop_assert!(room == 0 || room >= u64::from(SEAL_BYTES));
         }
     }
 }
