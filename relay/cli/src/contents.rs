@@ -1,0 +1,399 @@
+//! What a package holds, and writing it: to a folder with every name made safe, or one file to
+//! standard output.
+//!
+//! `decrypt` and `receive` differ only in where sealed bytes come from. Start with [`Contents::new`].
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use sealift_envelope::{FileEntry, FileOpener, Manifest, Metadata, SealedEntry, StreamOpener};
+use sealift_protocol::Pair;
+use sealift_protocol::error::Code;
+use sealift_protocol::format::Role;
+use serde_json::json;
+
+use crate::failure::{Cause, Failure, Result};
+use crate::names::SafePath;
+use crate::progress::Progress;
+use crate::seal::unwritable;
+use crate::stop::Stop;
+use crate::target::{PartFile, Target, time_from_ms, write_at};
+use crate::terminal::{Terminal, printable, printable_lines};
+use crate::unseal::{Source, open_body};
+
+/// Where files go.
+pub(crate) enum Output {
+    /// Into a folder.
+    Folder(Target),
+    /// A single file, to standard output.
+    Stdout,
+}
+
+impl Output {
+    /// From `-o`: `-` is standard output, nothing is this folder.
+    pub(crate) fn open(place: Option<&Path>, overwrite: bool) -> Result<Self> {
+        match place {
+            Some(place) if place.as_os_str() == "-" => Ok(Self::Stdout),
+            Some(place) => Ok(Self::Folder(Target::open(place, overwrite)?)),
+            None => Ok(Self::Folder(Target::open(Path::new("."), overwrite)?)),
+        }
+    }
+}
+
+/// A package that was unlocked, and where its files go.
+pub(crate) struct Contents {
+    manifest: Manifest,
+    output: Output,
+    /// For each file of the manifest.
+    paths: Vec<SafePath>,
+    /// For each sealed file of the manifest: whether it was written.
+    written: Vec<bool>,
+    /// Whether a manifest says which seal each file must have.
+    pinned: bool,
+    terminal: Terminal,
+}
+
+impl Contents {
+    /// Gives every file its place, creates the folders, and tells what had to be renamed.
+    ///
+    /// # Errors
+    ///
+    /// Files that exist already, before anything is fetched; several files for standard output.
+    pub(crate) fn new(manifest: Manifest, output: Output, terminal: &Terminal) -> Result<Self> {
+        let paths = SafePath::of_all(&manifest);
+        match &output {
+            Output::Folder(target) => {
+                for folder in &manifest.folders {
+                    target.create_folder(&SafePath::of(folder))?;
+                }
+                for (file, path) in manifest.files.iter().zip(&paths) {
+                    tell_renamed(&file.path, path, terminal);
+                }
+            }
+            Output::Stdout if manifest.files.len() != 1 => {
+                return Err(Failure::new(
+                    Cause::Usage,
+                    format!(
+                        "this package holds {} files, and standard output takes one",
+                        manifest.files.len()
+                    ),
+                    "Give a folder with -o.",
+                ));
+            }
+            Output::Stdout => {}
+        }
+        let written = vec![false; manifest.sealed.len()];
+        Ok(Self {
+            manifest,
+            output,
+            paths,
+            written,
+            pinned: true,
+            terminal: terminal.clone(),
+        })
+    }
+
+    /// A file that came without a manifest. Only the name counts, not the folders it once lay in.
+    pub(crate) fn single(opener: &FileOpener, output: Output, terminal: &Terminal) -> Result<Self> {
+        let metadata = opener.metadata();
+        let single = SealedEntry {
+            file: opener.file(),
+            role: opener.role(),
+            seal: [0; 48],
+            bytes: metadata.bytes,
+        };
+        Self::alone(metadata, single, output, terminal)
+    }
+
+    /// The same, for a file whose length its metadata does not say.
+    pub(crate) fn of_stream(
+        opener: &StreamOpener,
+        output: Output,
+        terminal: &Terminal,
+    ) -> Result<Self> {
+        let single = SealedEntry {
+            file: opener.file(),
+            role: opener.role(),
+            seal: [0; 48],
+            bytes: 0,
+        };
+        Self::alone(opener.metadata(), single, output, terminal)
+    }
+
+    fn alone(
+        metadata: &Metadata,
+        single: SealedEntry,
+        output: Output,
+        terminal: &Terminal,
+    ) -> Result<Self> {
+        let name = metadata.path.rsplit('/').next().unwrap_or_default();
+        let manifest = Manifest {
+            title: String::new(),
+            note: String::new(),
+            folders: Vec::new(),
+            files: vec![FileEntry {
+                path: name.to_owned(),
+                bytes: metadata.bytes,
+                modified_ms: metadata.modified_ms,
+                media_type: metadata.media_type.clone(),
+                sealed: 0,
+                offset: 0,
+            }],
+            sealed: vec![single],
+        };
+        Ok(Self {
+            pinned: false,
+            ..Self::new(manifest, output, terminal)?
+        })
+    }
+
+    /// What the package says about itself.
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The folder, unless the output is standard output.
+    pub(crate) fn target(&self) -> Option<&Target> {
+        match &self.output {
+            Output::Folder(target) => Some(target),
+            Output::Stdout => None,
+        }
+    }
+
+    /// Where a file of the manifest goes.
+    pub(crate) fn path(&self, file: usize) -> &SafePath {
+        &self.paths[file]
+    }
+
+    /// The files inside one sealed file, by their place in the manifest.
+    pub(crate) fn members(&self, sealed: usize) -> Vec<usize> {
+        let files = self.manifest.files.iter().enumerate();
+        files
+            .filter(|(_, file)| file.sealed == sealed)
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// The only file of a sealed file that is no pack, and the folder it goes to.
+    pub(crate) fn sole_member(&self, sealed: usize) -> Result<(usize, &Target)> {
+        match (&self.members(sealed)[..], self.target()) {
+            ([file], Some(target)) => Ok((*file, target)),
+            _ => Err(Failure::shared(Code::ContentMismatch)),
+        }
+    }
+
+    /// Whether a file is there already, by size and time.
+    pub(crate) fn is_here(&self, file: usize) -> bool {
+        let entry = &self.manifest.files[file];
+        let Some(target) = self.target() else {
+            return false;
+        };
+        entry
+            .modified_ms
+            .is_some_and(|ms| target.holds(&self.paths[file], entry.bytes, ms))
+    }
+
+    /// Marks a sealed file as done. Returns false when it was done before.
+    pub(crate) fn mark_written(&mut self, sealed: usize) -> bool {
+        !std::mem::replace(&mut self.written[sealed], true)
+    }
+
+    /// Refuses early what could not be given its name at the end.
+    pub(crate) fn check_free(&self, file: usize) -> Result<()> {
+        self.target()
+            .map_or(Ok(()), |target| target.check_free(&self.paths[file]))
+    }
+
+    /// Opens one sealed file from `source`, which stands at its body, and writes what is in it.
+    ///
+    /// # Errors
+    ///
+    /// Damage of any kind; then nothing of it has a final name.
+    pub(crate) fn write_sealed(
+        &mut self,
+        sealed: usize,
+        opener: &FileOpener,
+        source: &mut dyn Source,
+        progress: &Progress,
+        stop: &Stop,
+    ) -> Result<()> {
+        if !self.mark_written(sealed) {
+            return Err(Failure::shared(Code::ContentMismatch));
+        }
+        let members = self.members(sealed);
+        if opener.role() == Role::Pack {
+            let mut pack = Vec::new();
+            let seal = open_body(
+                opener,
+                &[],
+                source,
+                |_, plain| Ok(pack.extend_from_slice(plain)),
+                progress,
+                stop,
+            )?;
+            self.check_seal(sealed, &seal)?;
+            for member in members {
+                self.write_member(member, &pack)?;
+            }
+            return Ok(());
+        }
+        let [file] = members[..] else {
+            return Err(Failure::shared(Code::ContentMismatch));
+        };
+        match &self.output {
+            Output::Folder(target) => {
+                let part = target.begin(&self.paths[file])?;
+                let mut offset = 0;
+                let seal = open_body(
+                    opener,
+                    &[],
+                    source,
+                    |_, plain| append(&part, plain, &mut offset),
+                    progress,
+                    stop,
+                )?;
+                self.check_seal(sealed, &seal)?;
+                self.finish(file, part)
+            }
+            Output::Stdout => {
+                let mut stdout = io::stdout();
+                let write = |_: &Pair, plain: &[u8]| {
+                    stdout
+                        .write_all(plain)
+                        .map_err(|error| Failure::stdout(&error))
+                };
+                let seal = open_body(opener, &[], source, write, progress, stop)?;
+                stdout.flush().map_err(|error| Failure::stdout(&error))?;
+                self.check_seal(sealed, &seal)
+            }
+        }
+    }
+
+    /// Writes the only file from an opener that brings the bytes itself and verifies its own seal.
+    pub(crate) fn write_stream(
+        &self,
+        open: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        match &self.output {
+            Output::Folder(target) => {
+                let part = target.begin(&self.paths[0])?;
+                let mut offset = 0;
+                open(&mut |plain| append(&part, plain, &mut offset))?;
+                self.finish(0, part)
+            }
+            Output::Stdout => {
+                let mut stdout = io::stdout().lock();
+                open(&mut |plain| {
+                    stdout
+                        .write_all(plain)
+                        .map_err(|error| Failure::stdout(&error))
+                })?;
+                stdout.flush().map_err(|error| Failure::stdout(&error))
+            }
+        }
+    }
+
+    /// The seal that was verified must be the one that the manifest pins.
+    pub(crate) fn check_seal(&self, sealed: usize, seal: &[u8]) -> Result<()> {
+        if self.pinned {
+            Ok(self.manifest.check_seal(sealed, seal)?)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Which sealed file of the manifest an opened head belongs to, with the very same metadata (F2).
+    pub(crate) fn find(&self, opener: &FileOpener) -> Result<usize> {
+        if self.pinned {
+            Ok(self.manifest.check_head(opener)?)
+        } else {
+            Ok(0)
+        }
+    }
+
+    /// Gives a whole file its name and tells so.
+    pub(crate) fn finish(&self, file: usize, part: PartFile) -> Result<()> {
+        let entry = &self.manifest.files[file];
+        let place = part.finish(entry.modified_ms.and_then(time_from_ms))?;
+        self.tell_file(entry, &place)
+    }
+
+    /// Everything that the manifest lists was written.
+    pub(crate) fn check_complete(&self) -> Result<()> {
+        if self.written.iter().all(|written| *written) {
+            Ok(())
+        } else {
+            Err(Failure::shared(Code::FileMissing))
+        }
+    }
+
+    /// One file out of a verified pack.
+    fn write_member(&self, file: usize, pack: &[u8]) -> Result<()> {
+        let entry = &self.manifest.files[file];
+        let start = usize::try_from(entry.offset).ok();
+        let end = usize::try_from(entry.offset.saturating_add(entry.bytes)).ok();
+        let bytes = start.zip(end).and_then(|(start, end)| pack.get(start..end));
+        let bytes = bytes.ok_or_else(|| Failure::shared(Code::ContentMismatch))?;
+        match &self.output {
+            Output::Folder(target) => {
+                let part = target.begin(&self.paths[file])?;
+                append(&part, bytes, &mut 0)?;
+                self.finish(file, part)
+            }
+            Output::Stdout => self.terminal.raw(bytes),
+        }
+    }
+
+    fn tell_file(&self, entry: &FileEntry, place: &Path) -> Result<()> {
+        self.terminal.event(
+            "file",
+            json!({ "path": entry.path, "place": place.to_string_lossy(), "bytes": entry.bytes }),
+        )
+    }
+}
+
+/// Writes at the end of what was written so far.
+pub(crate) fn append(part: &PartFile, plain: &[u8], offset: &mut u64) -> Result<()> {
+    write_at(part.file(), plain, *offset).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => unwritable(&error),
+        _ => Failure::file("write", part.shown(), &error),
+    })?;
+    *offset += plain.len() as u64;
+    Ok(())
+}
+
+fn tell_renamed(path: &str, place: &SafePath, terminal: &Terminal) {
+    let place = place.joined();
+    if path != place {
+        terminal.notice(&format!("{} is saved as {place}", printable(path)));
+    }
+}
+
+/// Title, note and files, for a person; one object each, for a program.
+pub(crate) fn tell_list(manifest: &Manifest, terminal: &Terminal) -> Result<()> {
+    if terminal.json() {
+        terminal.event("package", json!({ "title": manifest.title, "note": manifest.note, "file_count": manifest.files.len() }))?;
+        for file in &manifest.files {
+            let listed = json!({ "path": file.path, "bytes": file.bytes, "modified_ms": file.modified_ms, "media_type": file.media_type });
+            terminal.event("entry", listed)?;
+        }
+        for folder in &manifest.folders {
+            terminal.event("folder", json!({ "path": folder }))?;
+        }
+        return Ok(());
+    }
+    let mut text = String::new();
+    if !manifest.title.is_empty() {
+        text.push_str(&format!("{}\n", printable(&manifest.title)));
+    }
+    if !manifest.note.is_empty() {
+        text.push_str(&format!("{}\n\n", printable_lines(&manifest.note)));
+    }
+    for file in &manifest.files {
+        text.push_str(&format!("{:>15}  {}\n", file.bytes, printable(&file.path)));
+    }
+    for folder in &manifest.folders {
+        text.push_str(&format!("{:>15}  {}/\n", "", printable(folder)));
+    }
+    terminal.raw(text.as_bytes())
+}

@@ -1,0 +1,236 @@
+//! `sealift decrypt`: opens a `.sealift` file, or one that comes through a pipe.
+//!
+//! The file is read once, from front to end: keyring, then sealed files, the manifest first when
+//! there are several. Files get their names one by one, each after its own seal was verified.
+
+use std::fs::File;
+use std::io::{self, BufReader};
+
+use sealift_envelope::{FileOpener, Manifest, OpeningKey, StreamOpener};
+use sealift_protocol::format::{FormatError, Head, Keyring, Role, head_bytes, keyring_bytes};
+use sealift_protocol::link::{Fragment, Link, LinkSecret, Pin};
+use sealift_protocol::{Code, PackageId};
+use serde_json::json;
+
+use crate::arguments::{Decrypt, LinkArguments};
+use crate::contents::{Contents, Output};
+use crate::failure::{Cause, Failure, Result};
+use crate::progress::Progress;
+use crate::protection::open_keyring;
+use crate::secret::link_as_argument;
+use crate::stop::Stop;
+use crate::terminal::Terminal;
+use crate::unseal::{Source, read_vec, unreadable};
+
+/// First bytes that tell what follows and how long it is.
+const PEEK_BYTES: usize = 16;
+/// Read at once where segments are not counted.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// Runs the command.
+pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
+    if arguments.file.to_string_lossy().contains('#') && !arguments.file.exists() {
+        return Err(link_as_argument());
+    }
+    let from_pipe = arguments.file.as_os_str() == "-";
+    if from_pipe && arguments.password.password_stdin {
+        return Err(Failure::new(
+            Cause::Usage,
+            "standard input cannot hold both the file and the password",
+            "Use --password-file, --password-fd or the variable SEALIFT_PASSWORD.",
+        ));
+    }
+    let (mut source, bytes): (Box<dyn Source>, Option<u64>) = if from_pipe {
+        (Box::new(io::stdin()), None)
+    } else {
+        let cannot = |error| Failure::file("read", &arguments.file, &error);
+        let file = File::open(&arguments.file).map_err(cannot)?;
+        let bytes = file.metadata().map_err(cannot)?.len();
+        (
+            Box::new(BufReader::with_capacity(64 * 1024, file)),
+            Some(bytes),
+        )
+    };
+    let source = source.as_mut();
+
+    let keyring =
+        read_piece(source, keyring_bytes)?.ok_or_else(|| Failure::shared(Code::NotSealed))?;
+    let package = Keyring::parse(&keyring)?.package();
+    let link = local_link(&arguments.link, package)?;
+    let secret = link.as_ref().and_then(secret_of);
+    let key = open_keyring(
+        &keyring,
+        Some(package),
+        secret,
+        &arguments.password.source(),
+    )?;
+    let output = Output::open(arguments.output.as_deref(), arguments.overwrite)?;
+    let stop = Stop::install();
+    let progress = Progress::new(terminal, "Opening", bytes);
+
+    let head = read_piece(source, head_bytes)?.ok_or_else(|| Failure::shared(Code::CutShort))?;
+    let parsed = Head::parse(&head)?;
+    if parsed.package() != package {
+        return Err(Failure::shared(Code::PackageMismatch));
+    }
+    let proof = match (parsed.role(), parsed.geometry()) {
+        (Role::Manifest, Some(geometry)) => {
+            let body = read_vec(source, geometry.body_bytes())?;
+            let pin = link.as_ref().and_then(pin_of);
+            let manifest = Manifest::open(&key, &head, &body, pin)?;
+            let mut contents = Contents::new(manifest, output, terminal)?;
+            open_files(&mut contents, &key, source, &progress, &stop)?;
+            pin.is_some()
+        }
+        (Role::File, Some(_)) => {
+            let opener = FileOpener::new(&key, &head)?;
+            let mut contents = Contents::single(&opener, output, terminal)?;
+            contents.check_free(0)?;
+            contents.write_sealed(0, &opener, source, &progress, &stop)?;
+            check_end(source)?;
+            false
+        }
+        (Role::File, None) => {
+            open_stream(
+                StreamOpener::new(&key, &head)?,
+                output,
+                source,
+                terminal,
+                &progress,
+                &stop,
+            )?;
+            false
+        }
+        _ => return Err(Failure::shared(Code::FileMissing)),
+    };
+    progress.finish();
+    tell_proof(proof, terminal)
+}
+
+/// All files of a package, in the order of the file.
+fn open_files(
+    contents: &mut Contents,
+    key: &OpeningKey,
+    source: &mut dyn Source,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<()> {
+    for file in 0..contents.manifest().files.len() {
+        contents.check_free(file)?;
+    }
+    while let Some(head) = read_piece(source, head_bytes)? {
+        let opener = FileOpener::new(key, &head)?;
+        let sealed = contents.find(&opener)?;
+        contents.write_sealed(sealed, &opener, source, progress, stop)?;
+    }
+    contents.check_complete()
+}
+
+/// A file whose length was not known when it was sealed: opened front to back on one core.
+fn open_stream(
+    mut opener: StreamOpener,
+    output: Output,
+    source: &mut dyn Source,
+    terminal: &Terminal,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<()> {
+    let contents = Contents::of_stream(&opener, output, terminal)?;
+    contents.check_free(0)?;
+    contents.write_stream(|write| {
+        let mut sealed = vec![0; PIECE_BYTES];
+        let mut failed = None;
+        loop {
+            stop.check()?;
+            let count = match source.read(&mut sealed) {
+                Ok(0) => return Ok(opener.finish()?),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(unreadable(&error)),
+            };
+            let pushed = opener.push(&sealed[..count], &mut |plain| {
+                write(plain).map_err(|e| failed = Some(e)).is_ok()
+            });
+            match (pushed, failed.take()) {
+                (_, Some(failure)) => return Err(failure),
+                (pushed, None) => pushed?,
+            }
+            progress.add(count as u64);
+        }
+    })
+}
+
+/// Nothing may follow the last piece.
+fn check_end(source: &mut dyn Source) -> Result<()> {
+    match source.read(&mut [0]) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(Failure::shared(Code::TrailingBytes)),
+        Err(error) => Err(unreadable(&error)),
+    }
+}
+
+/// Reads a keyring or a head: its first bytes say how long it is. `None` at the end of the source.
+fn read_piece(
+    source: &mut dyn Source,
+    length_of: impl Fn(&[u8]) -> Result<u32, FormatError>,
+) -> Result<Option<Vec<u8>>> {
+    let mut piece = vec![0; PEEK_BYTES];
+    let mut filled = 0;
+    while filled < PEEK_BYTES {
+        match source.read(&mut piece[filled..]) {
+            Ok(0) if filled == 0 => return Ok(None),
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(&error)),
+        }
+    }
+    let length = length_of(&piece[..filled])?;
+    let rest = read_vec(source, u64::from(length).saturating_sub(PEEK_BYTES as u64))?;
+    piece.extend_from_slice(&rest);
+    Ok(Some(piece))
+}
+
+/// A link for a file at hand: proves which package it is, and may hold the secret that opens it.
+pub(crate) fn local_link(arguments: &LinkArguments, package: PackageId) -> Result<Option<Link>> {
+    let Some(text) = arguments.source().without_asking()? else {
+        return Ok(None);
+    };
+    let link = Link::parse(&text)?;
+    match (&link.fragment, link.package) {
+        (Fragment::Send { .. }, _) => Err(Failure::shared(Code::BadLink)),
+        (_, Some(named)) if named != package => Err(Failure::shared(Code::PinMismatch)),
+        _ => Ok(Some(link)),
+    }
+}
+
+/// The link's share of the key.
+pub(crate) fn secret_of(link: &Link) -> Option<&LinkSecret> {
+    match &link.fragment {
+        Fragment::Receive { secret, .. } | Fragment::Manage { secret, .. } => secret.as_ref(),
+        Fragment::Send { .. } => None,
+    }
+}
+
+/// The content that the link stands for.
+pub(crate) fn pin_of(link: &Link) -> Option<&Pin> {
+    match &link.fragment {
+        Fragment::Receive { pin, .. } => Some(pin),
+        _ => None,
+    }
+}
+
+/// Says what is proved, and no more (rule L3).
+fn tell_proof(compared_with_link: bool, terminal: &Terminal) -> Result<()> {
+    let (proof, words) = if compared_with_link {
+        ("link", "complete, and exactly what the link was made for")
+    } else {
+        (
+            "password",
+            "complete and unchanged since someone with the password sealed it; not compared with a link",
+        )
+    };
+    terminal.event("done", json!({ "proof": proof }))?;
+    terminal.remark(words);
+    Ok(())
+}

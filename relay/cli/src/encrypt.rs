@@ -1,0 +1,285 @@
+//! `sealift encrypt`: one file to `NAME.sealift`, several files or folders to one package, or a pipe
+//! to a pipe. The output appears under its name only when it is whole.
+//!
+//! A package starts with its manifest, which holds every file's seal. Its length depends on names
+//! and counts alone, so room is left for it and it is written last.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use sealift_envelope::{Metadata, StreamSealer};
+use sealift_protocol::FileId;
+use sealift_protocol::format::Role;
+use serde_json::json;
+
+use crate::arguments::Encrypt;
+use crate::failure::{Cause, Failure, Result};
+use crate::package::{Plan, PlannedFile};
+use crate::progress::Progress;
+use crate::protection::{NewPackage, Protection, random, rng};
+use crate::seal::{seal_body, unwritable};
+use crate::source::{SourceFile, Sources};
+use crate::stop::Stop;
+use crate::target::PartFile;
+use crate::terminal::Terminal;
+
+/// Ending of sealed files.
+const ENDING: &str = "sealift";
+/// Read from a pipe at once.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// Runs the command.
+pub(crate) fn run(arguments: &Encrypt, terminal: &Terminal) -> Result<()> {
+    let from_pipe = arguments.files.iter().any(|file| is_dash(file));
+    check(arguments, from_pipe)?;
+    if from_pipe {
+        return seal_pipe(arguments, terminal);
+    }
+    let sources = Sources::find(&arguments.files)?;
+    for remark in &sources.remarks {
+        terminal.notice(remark);
+    }
+    let plain = arguments.words.title.is_empty() && arguments.words.note.is_empty();
+    match &sources.files[..] {
+        [file] if plain && sources.empty_folders.is_empty() && !file.path.contains('/') => {
+            let file = file.clone();
+            seal_single(arguments, file, terminal)
+        }
+        _ => seal_package(arguments, sources, terminal),
+    }
+}
+
+fn is_dash(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// What clap cannot see.
+fn check(arguments: &Encrypt, from_pipe: bool) -> Result<()> {
+    let wrong = |what: &str, advice: &str| Err(Failure::new(Cause::Usage, what, advice));
+    if from_pipe && arguments.files.len() > 1 {
+        return wrong(
+            "standard input cannot be sealed together with files",
+            "Seal it alone, or save it as a file first.",
+        );
+    }
+    if from_pipe && arguments.password.password_stdin {
+        return wrong(
+            "standard input cannot hold both the content and the password",
+            "Use --password-file, --password-fd or the variable SEALIFT_PASSWORD.",
+        );
+    }
+    if from_pipe && !(arguments.words.title.is_empty() && arguments.words.note.is_empty()) {
+        return wrong(
+            "a pipe is sealed without title and note",
+            "Save it as a file first.",
+        );
+    }
+    Ok(())
+}
+
+/// Where the sealed bytes go: a file that gets its name at the end, or standard output.
+enum Sealed {
+    File(PartFile),
+    Stdout,
+}
+
+impl Sealed {
+    fn open(place: &Path, overwrite: bool) -> Result<Self> {
+        if is_dash(place) {
+            Ok(Self::Stdout)
+        } else {
+            Ok(Self::File(PartFile::for_output(place, overwrite)?))
+        }
+    }
+
+    fn write(&self, mut write: impl FnMut(&mut (dyn Write + Send)) -> Result<()>) -> Result<()> {
+        match self {
+            Self::File(part) => write(&mut part.file()),
+            Self::Stdout => {
+                let mut stdout = io::stdout();
+                write(&mut stdout)?;
+                stdout.flush().map_err(|error| Failure::stdout(&error))
+            }
+        }
+    }
+
+    fn finish(self, terminal: &Terminal) -> Result<()> {
+        match self {
+            Self::File(part) => {
+                let bytes = part.file().metadata().map_or(0, |metadata| metadata.len());
+                let place = part.finish(None)?;
+                terminal.event(
+                    "done",
+                    json!({ "place": place.to_string_lossy(), "bytes": bytes }),
+                )?;
+                terminal.result(&place.to_string_lossy())
+            }
+            Self::Stdout => Ok(()),
+        }
+    }
+}
+
+/// One file, without a manifest: keyring, head, body.
+fn seal_single(arguments: &Encrypt, file: SourceFile, terminal: &Terminal) -> Result<()> {
+    let place = arguments
+        .output
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(format!("{}.{ENDING}", file.path)));
+    let sealed = Sealed::open(&place, arguments.overwrite)?;
+    let package = protect(arguments, terminal)?;
+    let planned = PlannedFile::new(&package.key, Role::File, vec![file])?;
+    let stop = Stop::install();
+    let progress = Progress::new(terminal, "Sealing", Some(planned.bytes()));
+    sealed.write(|sink| {
+        put(sink, &package.keyring)?;
+        put(sink, &planned.head)?;
+        seal_body(
+            &planned.sealer,
+            &mut planned.open(),
+            &planned.place(),
+            sink,
+            &progress,
+            &stop,
+        )
+        .map(drop)
+    })?;
+    progress.finish();
+    sealed.finish(terminal)
+}
+
+/// Several files and folders, or one with words: keyring, manifest, then all the others.
+fn seal_package(arguments: &Encrypt, sources: Sources, terminal: &Terminal) -> Result<()> {
+    let place = arguments
+        .output
+        .clone()
+        .unwrap_or_else(|| package_name(&arguments.files));
+    if is_dash(&place) {
+        return Err(Failure::new(
+            Cause::Usage,
+            "several files cannot be sealed to standard output, because the list of them comes first and is known last",
+            "Name a file with -o.",
+        ));
+    }
+    let part = PartFile::for_output(&place, arguments.overwrite)?;
+    let package = protect(arguments, terminal)?;
+    let bytes_total = sources.bytes_total();
+    let mut plan = Plan::new(&package.key, sources, &arguments.words)?;
+    let manifest_id = FileId(random());
+    let room = plan.manifest.seal(&package.key, manifest_id, &mut rng())?;
+    let manifest_offset = package.keyring.len() as u64;
+    let manifest_bytes = (room.head.len() + room.body.len()) as u64;
+
+    let stop = Stop::install();
+    let progress = Progress::new(terminal, "Sealing", Some(bytes_total));
+    let mut sink = part.file();
+    put(&mut sink, &package.keyring)?;
+    seek(sink, manifest_offset + manifest_bytes)?;
+    for (index, planned) in plan.files.iter().enumerate() {
+        put(&mut sink, &planned.head)?;
+        let (mut source, place) = (planned.open(), planned.place());
+        let seal = seal_body(
+            &planned.sealer,
+            &mut source,
+            &place,
+            &mut sink,
+            &progress,
+            &stop,
+        )?;
+        plan.manifest.sealed[index].seal = seal;
+    }
+    let manifest = plan.manifest.seal(&package.key, manifest_id, &mut rng())?;
+    if (manifest.head.len() + manifest.body.len()) as u64 != manifest_bytes {
+        return Err(Failure::shared(sealift_protocol::Code::Misuse));
+    }
+    seek(sink, manifest_offset)?;
+    put(&mut sink, &manifest.head)?;
+    put(&mut sink, &manifest.body)?;
+    progress.finish();
+    Sealed::File(part).finish(terminal)
+}
+
+/// Standard input, whose length is not known: the open-length form (rule F6).
+fn seal_pipe(arguments: &Encrypt, terminal: &Terminal) -> Result<()> {
+    let place = arguments
+        .output
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("-"));
+    let sealed = Sealed::open(&place, arguments.overwrite)?;
+    let package = protect(arguments, terminal)?;
+    let name = arguments.name.clone().unwrap_or_else(|| "stdin".to_owned());
+    let metadata = Metadata {
+        path: name,
+        ..Metadata::unnamed(0)
+    };
+    let stop = Stop::install();
+    let progress = Progress::new(terminal, "Sealing", None);
+    sealed.write(|sink| {
+        let (sealer, head) =
+            StreamSealer::new(&package.key, FileId(random()), &metadata, &mut rng())?;
+        put(sink, &package.keyring)?;
+        put(sink, &head)?;
+        seal_stream(sealer, sink, &progress, &stop)
+    })?;
+    progress.finish();
+    sealed.finish(terminal)
+}
+
+/// Seals standard input to its end.
+fn seal_stream(
+    mut sealer: StreamSealer,
+    sink: &mut dyn Write,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<()> {
+    let mut stdin = io::stdin().lock();
+    let mut data = vec![0; PIECE_BYTES];
+    let mut sealed = Vec::new();
+    loop {
+        stop.check()?;
+        let count = match stdin.read(&mut data) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Failure::file("read", Path::new("standard input"), &error)),
+        };
+        sealer.push(&data[..count], &mut rng(), &mut sealed)?;
+        put(sink, &sealed)?;
+        sealed.clear();
+        progress.add(count as u64);
+    }
+    sealer.finish(&mut rng(), &mut sealed)?;
+    put(sink, &sealed)
+}
+
+fn protect(arguments: &Encrypt, terminal: &Terminal) -> Result<NewPackage> {
+    let protection = Protection::choose(
+        &arguments.password,
+        arguments.generate_password,
+        false,
+        terminal,
+    )?;
+    NewPackage::create(protection)
+}
+
+/// `NAME.sealift` for one folder, `files.sealift` for several things.
+fn package_name(files: &[PathBuf]) -> PathBuf {
+    let name = match files {
+        [only] => only
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or("files"),
+        _ => "files",
+    };
+    PathBuf::from(format!("{name}.{ENDING}"))
+}
+
+fn put(sink: &mut dyn Write, bytes: &[u8]) -> Result<()> {
+    sink.write_all(bytes).map_err(|error| unwritable(&error))
+}
+
+fn seek(mut file: &File, offset: u64) -> Result<()> {
+    file.seek(SeekFrom::Start(offset))
+        .map(drop)
+        .map_err(|error| unwritable(&error))
+}

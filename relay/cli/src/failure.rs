@@ -1,0 +1,363 @@
+//! What can go wrong, with one exit code for each cause.
+//!
+//! The numbers and the code words are stable: scripts match on them. Code words are those of
+//! [`sealift_protocol::error::Code`] wherever it has one. The text is for the person at the terminal
+//! and says what happened and what to do; it may change.
+//!
+//! Start with [`Cause`], which is also the table printed by `sealift --help`.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use sealift_protocol::error::Code;
+
+use crate::terminal::printable;
+
+/// Result of everything that can end a command.
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// Why a command ended. Each has a stable exit code and a stable code word.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Cause {
+    /// Something that has no cause of its own.
+    Failed,
+    /// The command line was not understood. (clap exits with the same number.)
+    Usage,
+    /// A file or folder on this computer could not be read or written.
+    LocalFile,
+    /// The target exists already, and replacing it was not asked for.
+    Exists,
+    /// A password or a link is needed, none was given, and there is no terminal to ask at.
+    SecretMissing,
+    /// The password does not open it.
+    WrongPassword,
+    /// The bytes were damaged or changed.
+    Damaged,
+    /// The end is missing.
+    CutShort,
+    /// The link is cut, mistyped, or of another kind.
+    BadLink,
+    /// Not a `.sealift` file, or one of a newer version.
+    NotSealed,
+    /// A limit of the format or of the relay was passed.
+    TooLarge,
+    /// The relay cannot be reached, or the connection was lost for too long.
+    Network,
+    /// The relay refused.
+    Refused,
+    /// The relay has no such package: expired, deleted or never finished.
+    NotFound,
+    /// The relay's storage is full.
+    StorageFull,
+    /// Another client is sending this package, or took it over.
+    Session,
+    /// A source file changed while it was being sealed.
+    SourceChanged,
+    /// Stopped by Ctrl-C or SIGTERM.
+    Cancelled,
+    /// Whoever read our output went away. Ends without a word.
+    BrokenPipe,
+}
+
+/// Every cause with its exit code, its code word and a few words for the help page.
+pub(crate) const CAUSES: &[(Cause, u8, &str, &str)] = &[
+    (Cause::Failed, 1, "failed", "none of the causes below"),
+    (
+        Cause::Usage,
+        2,
+        "bad_usage",
+        "the command line was not understood",
+    ),
+    (
+        Cause::LocalFile,
+        3,
+        "local_file",
+        "a file on this computer cannot be read or written",
+    ),
+    (Cause::Exists, 4, "exists", "the target exists already"),
+    (
+        Cause::SecretMissing,
+        5,
+        "secret_missing",
+        "a password or link is needed and nobody to ask",
+    ),
+    (
+        Cause::WrongPassword,
+        10,
+        "wrong_password",
+        "the password does not open it",
+    ),
+    (Cause::Damaged, 11, "damaged", "damaged or changed"),
+    (Cause::CutShort, 12, "cut_short", "the end is missing"),
+    (
+        Cause::BadLink,
+        13,
+        "bad_link",
+        "the link is cut, mistyped or of another kind",
+    ),
+    (
+        Cause::NotSealed,
+        14,
+        "not_sealed",
+        "not a .sealift file, or of a newer version",
+    ),
+    (
+        Cause::TooLarge,
+        15,
+        "too_large",
+        "over a limit of the format or the relay",
+    ),
+    (
+        Cause::Network,
+        20,
+        "network_lost",
+        "the relay cannot be reached",
+    ),
+    (Cause::Refused, 21, "refused", "the relay refused"),
+    (
+        Cause::NotFound,
+        22,
+        "not_found",
+        "no such package: expired, deleted or unfinished",
+    ),
+    (
+        Cause::StorageFull,
+        23,
+        "storage_full",
+        "the relay's storage is full",
+    ),
+    (
+        Cause::Session,
+        24,
+        "session_busy",
+        "another client sends this package",
+    ),
+    (
+        Cause::SourceChanged,
+        25,
+        "file_changed",
+        "a file changed while it was being sealed",
+    ),
+    (Cause::Cancelled, 130, "cancelled", "stopped by Ctrl-C"),
+    (
+        Cause::BrokenPipe,
+        141,
+        "broken_pipe",
+        "the reader of the output went away",
+    ),
+];
+
+impl Cause {
+    /// Exit code, 1 to 141.
+    pub(crate) fn exit_code(self) -> u8 {
+        self.row().1
+    }
+
+    /// Code word, the same one that `--json` prints.
+    pub(crate) fn code(self) -> &'static str {
+        self.row().2
+    }
+
+    fn row(self) -> &'static (Self, u8, &'static str, &'static str) {
+        CAUSES
+            .iter()
+            .find(|row| row.0 == self)
+            .unwrap_or(&CAUSES[0])
+    }
+}
+
+/// The last lines of `sealift --help`.
+pub(crate) fn exit_code_table() -> String {
+    let mut table = String::from("Exit codes:\n    0  done\n");
+    for (_, number, code, words) in CAUSES {
+        table.push_str(&format!("  {number:>3}  {code:<15} {words}\n"));
+    }
+    table.trim_end().to_owned()
+}
+
+/// A command that ended early: why, what happened, and what to do about it.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    /// Decides the exit code.
+    pub(crate) cause: Cause,
+    /// Finer than the cause: the code word that `--json` prints.
+    pub(crate) code: &'static str,
+    /// What happened. One sentence, no full stop.
+    pub(crate) what: String,
+    /// What the person can do. One or two sentences.
+    pub(crate) advice: String,
+}
+
+impl Failure {
+    /// Text from outside (names, the relay's words) is made safe for a terminal here, once.
+    pub(crate) fn new(cause: Cause, what: impl AsRef<str>, advice: impl AsRef<str>) -> Self {
+        let (what, advice) = (printable(what.as_ref()), printable(advice.as_ref()));
+        Self {
+            cause,
+            code: cause.code(),
+            what,
+            advice,
+        }
+    }
+
+    /// One of the causes that browser, relay and command line share, with its own sentence.
+    pub(crate) fn shared(code: Code) -> Self {
+        let sentence = code.sentence();
+        let (what, advice) = sentence
+            .split_once(". ")
+            .unwrap_or((sentence.trim_end_matches('.'), ""));
+        let mut failure = Self::new(cause_of(code), what, advice);
+        failure.code = code.as_str();
+        failure
+    }
+
+    /// The same, about one file.
+    pub(crate) fn about(self, name: &str) -> Self {
+        Self {
+            what: format!("{}: {}", printable(name), self.what),
+            ..self
+        }
+    }
+
+    /// A file on this computer: `doing` completes "could not …".
+    pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
+        let path = path.display();
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => Self::new(
+                Cause::Exists,
+                format!("{path} exists already"),
+                "Choose another place with -o, or replace it with --overwrite.",
+            ),
+            io::ErrorKind::NotFound => Self::new(
+                Cause::LocalFile,
+                format!("there is no {path}"),
+                "Check the name and the folder.",
+            ),
+            io::ErrorKind::PermissionDenied => Self::new(
+                Cause::LocalFile,
+                format!("could not {doing} {path}: permission denied"),
+                "Check who owns it, or choose another place.",
+            ),
+            io::ErrorKind::StorageFull => Self::new(
+                Cause::LocalFile,
+                format!("could not {doing} {path}: the disk is full"),
+                "Free some space, or choose another place with -o.",
+            ),
+            io::ErrorKind::BrokenPipe => Self::broken_pipe(),
+            _ => Self::new(
+                Cause::LocalFile,
+                format!("could not {doing} {path}: {error}"),
+                "Check that the disk is healthy and the file is not in use.",
+            ),
+        }
+    }
+
+    /// Writing to standard output.
+    pub(crate) fn stdout(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::broken_pipe(),
+            _ => Self::new(
+                Cause::LocalFile,
+                format!("could not write to standard output: {error}"),
+                "Check where the output goes.",
+            ),
+        }
+    }
+
+    /// Stopped by the person.
+    pub(crate) fn cancelled() -> Self {
+        Self::new(
+            Cause::Cancelled,
+            "stopped",
+            "Start the same command again when you are ready.",
+        )
+    }
+
+    /// Whoever read our output has gone; nothing is printed.
+    pub(crate) fn broken_pipe() -> Self {
+        Self::new(Cause::BrokenPipe, "the reader of the output went away", "")
+    }
+}
+
+/// Which exit code a shared code has.
+fn cause_of(code: Code) -> Cause {
+    match code {
+        Code::SessionBusy | Code::Superseded => Cause::Session,
+        Code::NetworkLost | Code::Draining | Code::RelayBusy => Cause::Network,
+        Code::Cancelled => Cause::Cancelled,
+        Code::NotFound | Code::Expired => Cause::NotFound,
+        Code::TooLarge | Code::TooManyFiles | Code::TooLargeHere | Code::BadName => Cause::TooLarge,
+        Code::StorageFull => Cause::StorageFull,
+        Code::FileChanged => Cause::SourceChanged,
+        Code::FileUnreadable | Code::WriteFailed => Cause::LocalFile,
+        Code::NothingToSend | Code::BadUsage | Code::PasswordLength => Cause::Usage,
+        Code::PasswordNeeded | Code::LinkNeeded | Code::NoSlot => Cause::SecretMissing,
+        Code::WrongPassword => Cause::WrongPassword,
+        Code::CutShort | Code::FileMissing => Cause::CutShort,
+        Code::CutLink | Code::BadLink | Code::WrongLink => Cause::BadLink,
+        Code::NotSealed | Code::UnknownVersion => Cause::NotSealed,
+        Code::Damaged
+        | Code::DamagedKeyring
+        | Code::DamagedHead
+        | Code::DamagedContent
+        | Code::DamagedManifest
+        | Code::SealMismatch
+        | Code::ContentMismatch
+        | Code::PackageMismatch
+        | Code::PinMismatch
+        | Code::StoredDiffers
+        | Code::TrailingBytes
+        | Code::OldKeyring
+        | Code::KdfTooExpensive => Cause::Damaged,
+        Code::OutOfMemory | Code::Misuse | Code::Unknown => Cause::Failed,
+        _ => Cause::Refused,
+    }
+}
+
+impl From<sealift_protocol::format::FormatError> for Failure {
+    fn from(error: sealift_protocol::format::FormatError) -> Self {
+        Self::shared(Code::parse(error.code()))
+    }
+}
+
+impl From<sealift_envelope::Error> for Failure {
+    fn from(error: sealift_envelope::Error) -> Self {
+        Self::shared(Code::parse(error.code()))
+    }
+}
+
+impl From<sealift_protocol::link::LinkError> for Failure {
+    fn from(error: sealift_protocol::link::LinkError) -> Self {
+        Self::shared(Code::parse(error.code()))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_an_exit_code_of_its_own() {
+        let mut seen = std::collections::HashSet::new();
+        for (cause, number, code, _) in CAUSES {
+            assert!(seen.insert(number.to_string()), "{number} twice");
+            assert!(seen.insert((*code).to_owned()), "{code} twice");
+            assert_eq!(cause.exit_code(), *number);
+        }
+    }
+
+    #[test]
+    fn a_hostile_name_in_an_error_cannot_steer_the_terminal() {
+        let failure = Failure::new(Cause::Failed, "no \u{1b}[2Jfile\u{202e}", "");
+        assert_eq!(failure.to_string(), "no \\u{1b}[2Jfile\\u{202e}");
+    }
+}

@@ -1,0 +1,234 @@
+//! Fetches from a relay: small answers whole, sealed files as a stream that takes itself up again.
+//!
+//! A stream that breaks is continued with `Range` and `If-Range` under the ETag of its first answer
+//! (rule S8), so two states of a package are never joined. It gives up when nothing has come for a
+//! minute.
+
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+use reqwest::StatusCode;
+use reqwest::header::{ETAG, HeaderValue, IF_RANGE, RANGE};
+use sealift_protocol::Code;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::failure::{Cause, Failure, Result};
+use crate::network::{self, RelayAddress};
+use crate::stop::Stop;
+
+/// Without a byte for so long a stream gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+const BACK_OFF_MIN: Duration = Duration::from_millis(200);
+const BACK_OFF_MAX: Duration = Duration::from_secs(5);
+/// Chunks that wait between network and unsealing; some megabytes at most.
+const CHUNKS_AHEAD: usize = 32;
+
+/// One relay, reached over one client.
+#[derive(Clone)]
+pub(crate) struct Remote {
+    client: reqwest::Client,
+    relay: RelayAddress,
+    runtime: Handle,
+    stop: Stop,
+}
+
+impl Remote {
+    /// `runtime` must outlive every stream.
+    pub(crate) fn new(
+        client: reqwest::Client,
+        relay: RelayAddress,
+        runtime: Handle,
+        stop: Stop,
+    ) -> Self {
+        Self {
+            client,
+            relay,
+            runtime,
+            stop,
+        }
+    }
+
+    /// The same, ended by Ctrl-C.
+    pub(crate) fn stopped_by(self, stop: Stop) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// An answer of at most `bytes_max`.
+    pub(crate) fn get(&self, path: &str, bytes_max: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let count = self
+            .stream(path, 0)
+            .take(bytes_max + 1)
+            .read_to_end(&mut bytes);
+        count.map_err(|error| crate::unseal::unreadable(&error))?;
+        if bytes.len() as u64 > bytes_max {
+            return Err(Failure::new(
+                Cause::Refused,
+                "the relay's answer is longer than any right one",
+                "Check that the address is that of a Sealift relay.",
+            ));
+        }
+        Ok(bytes)
+    }
+
+    /// The bytes at `path`, from `offset` on.
+    pub(crate) fn stream(&self, path: &str, offset: u64) -> Stream {
+        let (chunks, taken) = mpsc::channel(CHUNKS_AHEAD);
+        let fetching = Fetching {
+            remote: self.clone(),
+            url: self.relay.join(path),
+            offset,
+            etag: None,
+            length: None,
+        };
+        self.runtime.spawn(async move {
+            let stop = fetching.remote.stop.clone();
+            let ended = tokio::select! {
+                ended = fetching.run(&chunks) => ended,
+                () = stop.wait() => Err(Failure::cancelled()),
+            };
+            if let Err(failure) = ended {
+                // An error of the channel means that nobody reads any more.
+                let _dropped = chunks.send(Err(failure)).await;
+            }
+        });
+        Stream {
+            chunks: taken,
+            current: Bytes::new(),
+        }
+    }
+}
+
+/// A blocking reader over what is being fetched. Not to be read on a runtime's thread.
+pub(crate) struct Stream {
+    chunks: mpsc::Receiver<Result<Bytes>>,
+    current: Bytes,
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.chunks.blocking_recv() {
+                None => return Ok(0),
+                Some(Ok(chunk)) => self.current = chunk,
+                Some(Err(failure)) => return Err(io::Error::other(failure)),
+            }
+        }
+        let count = buffer.len().min(self.current.len());
+        self.current.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// The state of one stream over several requests.
+struct Fetching {
+    remote: Remote,
+    url: String,
+    offset: u64,
+    etag: Option<HeaderValue>,
+    /// Length of the whole, once an answer has said it.
+    length: Option<u64>,
+}
+
+/// How one request ended.
+enum Attempt {
+    Complete,
+    Gone,
+    Broken(Failure),
+}
+
+impl Fetching {
+    async fn run(mut self, chunks: &mpsc::Sender<Result<Bytes>>) -> Result<()> {
+        let mut back_off = BACK_OFF_MIN;
+        let mut since = Instant::now();
+        loop {
+            let before = self.offset;
+            match self.attempt(chunks).await? {
+                Attempt::Complete | Attempt::Gone => return Ok(()),
+                Attempt::Broken(failure) => {
+                    if self.offset > before {
+                        since = Instant::now();
+                        back_off = BACK_OFF_MIN;
+                    }
+                    if since.elapsed() > PATIENCE {
+                        return Err(failure);
+                    }
+                    tokio::time::sleep(back_off).await;
+                    back_off = (back_off * 2).min(BACK_OFF_MAX);
+                }
+            }
+        }
+    }
+
+    /// One request, from the current offset on. An error ends the stream.
+    async fn attempt(&mut self, chunks: &mpsc::Sender<Result<Bytes>>) -> Result<Attempt> {
+        if self.length == Some(self.offset) {
+            return Ok(Attempt::Complete);
+        }
+        let mut request = self.remote.client.get(&self.url);
+        if self.offset > 0 {
+            request = request.header(RANGE, format!("bytes={}-", self.offset));
+            if let Some(etag) = &self.etag {
+                request = request.header(IF_RANGE, etag);
+            }
+        }
+        let mut response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                return Ok(Attempt::Broken(network::unreachable(
+                    &self.remote.relay,
+                    &error,
+                )));
+            }
+        };
+        let mut skip = match response.status() {
+            StatusCode::OK => std::mem::take(&mut self.offset),
+            StatusCode::PARTIAL_CONTENT => 0,
+            // The whole was asked from its end on: there is nothing left.
+            StatusCode::RANGE_NOT_SATISFIABLE => return Ok(Attempt::Complete),
+            StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY => {
+                return Ok(Attempt::Broken(network::refused(response).await));
+            }
+            _ => return Err(network::refused(response).await),
+        };
+        let etag = response.headers().get(ETAG);
+        if self.etag.is_some() && self.etag.as_ref() != etag {
+            return Err(Failure::new(
+                Cause::Damaged,
+                "the package changed at the relay while it was fetched",
+                "Start the same command again.",
+            ));
+        }
+        self.etag = etag.cloned();
+        if let Some(length) = response.content_length() {
+            self.length = Some(self.offset + length);
+        }
+        loop {
+            match response.chunk().await {
+                Ok(Some(mut chunk)) => {
+                    let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(chunk.len());
+                    chunk.advance(skipped);
+                    skip -= skipped as u64;
+                    self.offset += (skipped + chunk.len()) as u64;
+                    if !chunk.is_empty() && chunks.send(Ok(chunk)).await.is_err() {
+                        return Ok(Attempt::Gone);
+                    }
+                }
+                Ok(None) if self.length.is_none_or(|length| self.offset == length) => {
+                    return Ok(Attempt::Complete);
+                }
+                Ok(None) => return Ok(Attempt::Broken(Failure::shared(Code::CutShort))),
+                Err(error) => {
+                    return Ok(Attempt::Broken(network::unreachable(
+                        &self.remote.relay,
+                        &error,
+                    )));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! `sealift receive`: fetches what a link leads to, opening it as it arrives, or keeps it encrypted.
+//!
+//! The password is checked before any content is fetched. Files that are there already with the same
+//! size and time are left alone, and a file that was begun goes on where it stopped, so the same
+//! command can simply be started again.
+
+mod fetch;
+mod keep;
+mod resume;
+
+use sealift_envelope::{FileOpener, Manifest, PackageKey};
+use sealift_protocol::format::{Keyring, Role};
+use sealift_protocol::limits::{HEAD_BYTES_MAX, KEYRING_BYTES_MAX};
+use sealift_protocol::link::{Fragment, Link, LinkSecret, Pin};
+use sealift_protocol::{Code, FileId, PackageId};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::arguments::Receive;
+use crate::contents::{Contents, Output, tell_list};
+use crate::failure::{Cause, Failure, Result};
+use crate::network::{self, RelayAddress};
+use crate::progress::Progress;
+use crate::protection::open_keyring;
+use crate::secret::link_as_argument;
+use crate::send::runtime;
+use crate::stop::Stop;
+use crate::terminal::Terminal;
+use fetch::Remote;
+
+/// A relay's word about a package is short: some 200 bytes for each file.
+const LISTING_BYTES_MAX: u64 = 8 << 20;
+/// Largest manifest taken, with its head.
+const MANIFEST_BYTES_MAX: u64 = 64 << 20;
+
+/// What the relay says about a package.
+#[derive(Deserialize)]
+struct Listing {
+    files: Vec<ListedFile>,
+}
+
+/// What the relay says about a sealed file. Nothing here is believed beyond where to look.
+#[derive(Deserialize)]
+struct ListedFile {
+    id: String,
+    role: String,
+    head_bytes: u64,
+    body_bytes: u64,
+}
+
+/// A receive link, taken apart.
+struct Address {
+    relay: RelayAddress,
+    package: PackageId,
+    pin: Pin,
+    secret: Option<LinkSecret>,
+}
+
+impl Address {
+    fn parse(text: &str) -> Result<Self> {
+        let link = Link::parse(text)?;
+        let relay = RelayAddress::parse(&link.relay)?;
+        match (link.fragment, link.package) {
+            (Fragment::Receive { pin, secret }, Some(package)) => Ok(Self {
+                relay,
+                package,
+                pin,
+                secret,
+            }),
+            _ => Err(Failure::new(
+                Cause::BadLink,
+                "this is not a receive link",
+                "Ask the sender for the link that was printed when the package was sent.",
+            )),
+        }
+    }
+
+    /// Path of something about this package at the relay.
+    fn path(&self, rest: &str) -> String {
+        format!("api/packages/{}{rest}", self.package)
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &Receive, terminal: &Terminal) -> Result<()> {
+    if !arguments.refused.is_empty() {
+        return Err(link_as_argument());
+    }
+    let address = Address::parse(&arguments.link.source().read()?)?;
+    let tls = network::tls(arguments.network.ca.as_deref())?;
+    let client = network::http(&address.relay, &tls)?;
+    let runtime = runtime()?;
+    let quiet = Stop::never();
+    let remote = Remote::new(
+        client,
+        address.relay.clone(),
+        runtime.handle().clone(),
+        quiet,
+    );
+
+    let listing: Listing =
+        serde_json::from_slice(&remote.get(&address.path(""), LISTING_BYTES_MAX)?)
+            .map_err(not_a_relay)?;
+    let keyring = remote.get(&address.path("/keyring"), KEYRING_BYTES_MAX as u64)?;
+    if Keyring::parse(&keyring)?.package() != address.package {
+        return Err(Failure::shared(Code::PackageMismatch));
+    }
+    let (head, body) = fetch_manifest(&remote, &address, &listing)?;
+    if sealift_envelope::pin(&head, &body) != address.pin {
+        return Err(Failure::shared(Code::PinMismatch));
+    }
+    if arguments.keep_encrypted {
+        let remote = remote.stopped_by(Stop::install());
+        return keep::run(arguments, &remote, &address, &keyring, terminal);
+    }
+    let password = arguments.password.source();
+    let key = open_keyring(
+        &keyring,
+        Some(address.package),
+        address.secret.as_ref(),
+        &password,
+    )?;
+    let manifest = Manifest::open(&key, &head, &body, Some(&address.pin))?;
+    if arguments.list {
+        return tell_list(&manifest, terminal);
+    }
+    let stop = Stop::install();
+    let remote = remote.stopped_by(stop.clone());
+    let output = Output::open(arguments.output.as_deref(), arguments.overwrite)?;
+    let bytes_total = manifest.files.iter().map(|file| file.bytes).sum();
+    let listing = check_listing(&listing, &manifest)?;
+    let contents = Contents::new(manifest, output, terminal)?;
+    let progress = Progress::new(terminal, "Receiving", Some(bytes_total));
+    let mut receiving = Receiving {
+        remote,
+        address,
+        key,
+        contents,
+        progress,
+        stop,
+    };
+    let file_count = receiving.run(&listing, terminal)?;
+    terminal.event("done", json!({ "proof": "link", "file_count": file_count }))?;
+    terminal.remark("complete, and exactly what the link was made for");
+    Ok(())
+}
+
+fn not_a_relay(_: serde_json::Error) -> Failure {
+    Failure::new(
+        Cause::Refused,
+        "the relay's answer was not understood",
+        "Check that the link is whole, and that this program is as new as the relay.",
+    )
+}
+
+/// The manifest as stored: head and body.
+fn fetch_manifest(
+    remote: &Remote,
+    address: &Address,
+    listing: &Listing,
+) -> Result<(Vec<u8>, Vec<u8>)> {
+    let listed = listing.files.iter().find(|file| file.role == "manifest");
+    let listed = listed.ok_or_else(|| Failure::shared(Code::FileMissing))?;
+    let id = FileId::parse(&listed.id).map_err(|_| Failure::shared(Code::Damaged))?;
+    let mut head = remote.get(&address.path(&format!("/files/{id}")), MANIFEST_BYTES_MAX)?;
+    let head_bytes = usize::try_from(listed.head_bytes).unwrap_or(usize::MAX);
+    if head_bytes > HEAD_BYTES_MAX || head_bytes > head.len() {
+        return Err(Failure::shared(Code::CutShort));
+    }
+    let body = head.split_off(head_bytes);
+    Ok((head, body))
+}
+
+/// Where each sealed file of the manifest starts at the relay: bytes of its head, in the manifest's
+/// order.
+fn check_listing(listing: &Listing, manifest: &Manifest) -> Result<Vec<u64>> {
+    let find = |file: FileId| {
+        let id = file.to_string();
+        let listed = listing.files.iter().find(|listed| listed.id == id);
+        let listed = listed
+            .filter(|listed| listed.head_bytes <= HEAD_BYTES_MAX as u64 && listed.body_bytes > 0);
+        listed
+            .map(|listed| listed.head_bytes)
+            .ok_or_else(|| Failure::shared(Code::FileMissing))
+    };
+    manifest
+        .sealed
+        .iter()
+        .map(|sealed| find(sealed.file))
+        .collect()
+}
+
+/// One package on its way into a folder.
+struct Receiving {
+    remote: Remote,
+    address: Address,
+    key: PackageKey,
+    contents: Contents,
+    progress: Progress,
+    stop: Stop,
+}
+
+impl Receiving {
+    /// Fetches every sealed file that is not there yet. Returns the number of files.
+    fn run(&mut self, head_bytes: &[u64], terminal: &Terminal) -> Result<usize> {
+        let mut needed = Vec::new();
+        for sealed in 0..head_bytes.len() {
+            let members = self.contents.members(sealed);
+            let (here, missing): (Vec<usize>, Vec<usize>) = members
+                .into_iter()
+                .partition(|file| self.contents.is_here(*file));
+            for file in &missing {
+                self.contents.check_free(*file)?;
+            }
+            if missing.is_empty() && !here.is_empty() {
+                self.contents.mark_written(sealed);
+                let bytes: u64 = here
+                    .iter()
+                    .map(|file| self.contents.manifest().files[*file].bytes)
+                    .sum();
+                self.progress.add(bytes);
+            } else {
+                needed.push(sealed);
+            }
+        }
+        let skipped = head_bytes.len() - needed.len();
+        if skipped > 0 {
+            terminal.notice(
+                "files that are here already, with the same size and time, were left alone",
+            );
+        }
+        for sealed in needed {
+            self.stop.check()?;
+            self.receive(sealed, head_bytes[sealed])?;
+        }
+        self.progress.finish();
+        self.contents.check_complete()?;
+        Ok(self.contents.manifest().files.len())
+    }
+
+    fn receive(&mut self, sealed: usize, head_bytes: u64) -> Result<()> {
+        let entry = &self.contents.manifest().sealed[sealed];
+        let (file, role) = (entry.file, entry.role);
+        let path = self.address.path(&format!("/files/{file}"));
+        let mut stream = self.remote.stream(&path, 0);
+        let head = crate::unseal::read_vec(&mut stream, head_bytes)?;
+        let opener = FileOpener::new(&self.key, &head)?;
+        if self.contents.find(&opener)? != sealed {
+            return Err(Failure::shared(Code::ContentMismatch));
+        }
+        if role == Role::File && self.contents.target().is_some() {
+            let from = |offset: u64| self.remote.stream(&path, head_bytes + offset);
+            return resume::receive_file(
+                &mut self.contents,
+                sealed,
+                &opener,
+                stream,
+                &from,
+                &self.progress,
+                &self.stop,
+            );
+        }
+        self.contents
+            .write_sealed(sealed, &opener, &mut stream, &self.progress, &self.stop)
+    }
+}

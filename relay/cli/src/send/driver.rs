@@ -1,0 +1,318 @@
+//! Drives a [`ClientSession`] to its end, exactly as the browser's control worker does: executes its
+//! actions, tells it what happened, and keeps its clock.
+//!
+//! It holds no key. Sealing is behind [`Sealing`]; lanes carry ciphertext.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sealift_protocol::error::Code;
+use sealift_protocol::message::{RelayMessage, Role, Transport};
+use sealift_protocol::session::{
+    ClientAction, ClientConfig, ClientEvent, ClientSession, UserEvent, UserState, Verdict,
+};
+use sealift_protocol::{Attempt, FileId, LaneId, Pair, PartNumber};
+use tokio::sync::mpsc;
+
+use super::lane::{Lane, SealPart};
+use crate::failure::{Failure, Result};
+use crate::network::RelayAddress;
+use crate::progress::Progress;
+use crate::stop::Stop;
+
+/// After Ctrl-C the relay is asked to delete what it has; no longer than this.
+const CANCEL_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// A sealed file, ready to be announced.
+pub(crate) struct Announced {
+    /// Its id.
+    pub(crate) file: FileId,
+    /// Its head.
+    pub(crate) head: Vec<u8>,
+    /// Exact length of its body.
+    pub(crate) body_bytes: u64,
+}
+
+/// Everything that needs keys or reads files.
+pub(crate) trait Sealing: SealPart {
+    /// Compares a part of the source with recorded pairs (rule C1). Blocking.
+    fn verify_part(&self, file: FileId, part: PartNumber, offset: u64, pairs: &[Pair]) -> Verdict;
+
+    /// All content is stored, each file with the last part of the attempt given here: seals the
+    /// manifest, once. Blocking.
+    fn seal_manifest(&self, stored: &HashMap<FileId, Attempt>) -> Result<Announced>;
+
+    /// Name of a file, for messages.
+    fn name_of(&self, file: FileId) -> Option<String>;
+}
+
+/// Where and how to send.
+pub(crate) struct Route {
+    /// The relay.
+    pub(crate) relay: RelayAddress,
+    /// Whom TLS trusts.
+    pub(crate) tls: Arc<rustls::ClientConfig>,
+}
+
+/// What becomes of one call of [`drive`].
+struct Driver<S: Sealing> {
+    session: ClientSession,
+    sealing: Arc<S>,
+    route: Route,
+    lanes: HashMap<LaneId, Lane>,
+    events: mpsc::UnboundedSender<ClientEvent>,
+    stored: HashMap<FileId, Attempt>,
+    origin: Instant,
+    state: Option<UserState>,
+}
+
+/// Sends `content` and the manifest. Returns when the package will be deleted, in seconds since 1970.
+///
+/// # Errors
+///
+/// Whatever ended the session: the relay's refusal, a changed file, a lost network, Ctrl-C.
+pub(crate) async fn drive<S: Sealing>(
+    config: ClientConfig,
+    content: Vec<Announced>,
+    sealing: Arc<S>,
+    route: Route,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<u64> {
+    let (events, mut happened) = mpsc::unbounded_channel();
+    let origin = Instant::now();
+    let session = ClientSession::new(config, origin.elapsed());
+    let mut driver = Driver {
+        session,
+        sealing,
+        route,
+        lanes: HashMap::new(),
+        events,
+        stored: HashMap::new(),
+        origin,
+        state: None,
+    };
+    for file in content {
+        driver.add(file, Role::Content);
+    }
+    driver.handle(ClientEvent::NoMoreFiles);
+
+    let mut cancelled_at: Option<Instant> = None;
+    loop {
+        if let Some(ended) = driver.act(progress) {
+            let ended = if cancelled_at.is_some() {
+                ended.and(Err(Failure::cancelled()))
+            } else {
+                ended
+            };
+            driver.close().await;
+            return ended;
+        }
+        let wake = driver
+            .session
+            .next_wake()
+            .map(|wake| wake.saturating_sub(origin.elapsed()));
+        let patience = cancelled_at.map(|at| CANCEL_TIME_MAX.saturating_sub(at.elapsed()));
+        tokio::select! {
+            event = happened.recv() => {
+                if let Some(event) = event {
+                    driver.handle(event);
+                    // What is there already belongs to the same moment.
+                    while let Ok(event) = happened.try_recv() {
+                        driver.handle(event);
+                    }
+                }
+            }
+            () = sleep(wake) => driver.handle(ClientEvent::Wake),
+            () = stop.wait(), if cancelled_at.is_none() => {
+                cancelled_at = Some(Instant::now());
+                driver.handle(ClientEvent::Cancel);
+            }
+            () = sleep(patience), if patience.is_some() => return Err(Failure::cancelled()),
+        }
+    }
+}
+
+/// Sleeps for so long, or for ever.
+async fn sleep(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl<S: Sealing> Driver<S> {
+    fn handle(&mut self, event: ClientEvent) {
+        match &event {
+            ClientEvent::Message {
+                message: RelayMessage::Durable { file, attempt, .. },
+                ..
+            } => {
+                // The last part is durable last, so what remains here is its attempt.
+                self.stored.insert(*file, *attempt);
+            }
+            ClientEvent::LaneClosed { lane, .. } => {
+                self.lanes.remove(lane);
+            }
+            _ => {}
+        }
+        self.session.handle(self.origin.elapsed(), event);
+    }
+
+    fn add(&mut self, announced: Announced, role: Role) {
+        let Announced {
+            file,
+            head,
+            body_bytes,
+        } = announced;
+        self.handle(ClientEvent::AddFile {
+            file,
+            role,
+            head,
+            sealed_body_bytes: body_bytes,
+        });
+    }
+
+    /// Executes what the session wants now. Returns the end, once it has come.
+    fn act(&mut self, progress: &Progress) -> Option<Result<u64>> {
+        while let Some(action) = self.session.poll() {
+            match action {
+                ClientAction::OpenLane { lane, transport } => self.open_lane(lane, transport),
+                ClientAction::CloseLane { lane } => {
+                    if let Some(lane) = self.lanes.remove(&lane) {
+                        tokio::spawn(lane.close());
+                    }
+                }
+                ClientAction::Send { lane, message } => {
+                    if let Some(lane) = self.lanes.get(&lane) {
+                        lane.message(message);
+                    }
+                }
+                ClientAction::SendPart(part) => {
+                    if let Some(lane) = self.lanes.get(&part.lane) {
+                        lane.part(part);
+                    }
+                }
+                ClientAction::StopPart {
+                    lane,
+                    file,
+                    part,
+                    attempt,
+                } => {
+                    if let Some(lane) = self.lanes.get(&lane) {
+                        lane.stop_part(file, part, attempt);
+                    }
+                }
+                ClientAction::VerifyPart {
+                    file,
+                    part,
+                    offset,
+                    pairs,
+                    ..
+                } => {
+                    self.verify_part(file, part, offset, pairs);
+                }
+                ClientAction::SealManifest => match self.sealing.seal_manifest(&self.stored) {
+                    Ok(manifest) => self.add(manifest, Role::Manifest),
+                    Err(failure) => return Some(Err(failure)),
+                },
+                ClientAction::Tell(event) => {
+                    if let Some(end) = self.tell(event, progress) {
+                        return Some(end);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn open_lane(&mut self, lane: LaneId, transport: Transport) {
+        if transport != Transport::WebSocket {
+            return; // The configuration names WebSocket alone.
+        }
+        let opened = Lane::open(
+            lane,
+            self.route.relay.clone(),
+            Arc::clone(&self.route.tls),
+            Arc::clone(&self.sealing) as Arc<dyn SealPart>,
+            self.events.clone(),
+        );
+        self.lanes.insert(lane, opened);
+    }
+
+    fn verify_part(&self, file: FileId, part: PartNumber, offset: u64, pairs: Vec<Pair>) {
+        let (sealing, events) = (Arc::clone(&self.sealing), self.events.clone());
+        tokio::task::spawn_blocking(move || {
+            let verdict = sealing.verify_part(file, part, offset, &pairs);
+            let _ended = events.send(ClientEvent::PartVerified {
+                file,
+                part,
+                verdict,
+            });
+        });
+    }
+
+    fn tell(&mut self, event: UserEvent, progress: &Progress) -> Option<Result<u64>> {
+        match event {
+            UserEvent::State(state) => self.tell_state(state, progress),
+            UserEvent::Progress(now) => {
+                progress.total(now.bytes_total);
+                progress.at_least(now.bytes_done);
+            }
+            UserEvent::Transport { .. } | UserEvent::FileCommitted { .. } => {}
+            UserEvent::SessionBusy => {
+                return Some(Err(Failure::shared(Code::SessionBusy)));
+            }
+            UserEvent::Finished { expires_at } => return Some(Ok(expires_at)),
+            UserEvent::Failed { code, file } => {
+                let failure = Failure::shared(code);
+                let name = file.and_then(|file| self.sealing.name_of(file));
+                return Some(Err(match name {
+                    Some(name) => failure.about(&name),
+                    None => failure,
+                }));
+            }
+            UserEvent::Cancelled => return Some(Err(Failure::cancelled())),
+            UserEvent::Superseded => return Some(Err(Failure::shared(Code::Superseded))),
+        }
+        None
+    }
+
+    fn tell_state(&mut self, state: UserState, progress: &Progress) {
+        match state {
+            UserState::Waiting if self.state != Some(UserState::Connecting) => {
+                progress
+                    .notice("the connection was lost; sending goes on by itself when it is back");
+            }
+            _ => {}
+        }
+        progress.doing(match state {
+            UserState::Connecting => "Connecting",
+            UserState::Sending => "Sending",
+            UserState::Paused => "Paused",
+            UserState::Waiting => "Waiting",
+            UserState::Finishing => "Finishing",
+        });
+        self.state = Some(state);
+    }
+
+    /// Closes all lanes; each may say goodbye.
+    async fn close(self) {
+        let closing: Vec<_> = self
+            .lanes
+            .into_values()
+            .map(|lane| tokio::spawn(lane.close()))
+            .collect();
+        for lane in closing {
+            // A lane that panicked has nothing left to close.
+            let _gone = lane.await;
+        }
+    }
+}
+
+/// How the transports of the command line end: it has WebSocket alone.
+pub(crate) const TRANSPORTS: &[Transport] = &[Transport::WebSocket];
+
+/// Without any lane or progress for so long, sending ends with a word instead of waiting for ever.
+pub(crate) const GIVE_UP_AFTER: Duration = Duration::from_secs(10 * 60);

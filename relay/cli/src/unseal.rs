@@ -1,0 +1,113 @@
+//! Opens one body: segments in order from a reader to a writer, on all cores, then the seal.
+//!
+//! The last segment that holds more than padding is held back until the seal was verified (rule P2),
+//! so whoever reads the output from a pipe never sees the end of something damaged or cut short.
+
+use std::io::{self, Read};
+
+use sealift_envelope::{FileOpener, SealBuilder};
+use sealift_protocol::Pair;
+use sealift_protocol::error::Code;
+use sealift_protocol::limits::SEAL_BYTES;
+
+use crate::failure::{Failure, Result};
+use crate::pipeline;
+use crate::progress::Progress;
+use crate::seal::Seal;
+use crate::stop::Stop;
+
+/// Where sealed bytes come from: a file, standard input, or a relay.
+pub(crate) trait Source: Read + Send {}
+impl<T: Read + Send> Source for T {}
+
+/// Opens the body of `opener`, whose first `earlier.len()` segments are done already, with the pairs
+/// given. `write` gets the plaintext, without padding, and the pair of each further segment in order.
+/// Returns the verified seal.
+///
+/// # Errors
+///
+/// Damaged, cut short, a seal that does not fit, or whatever `write` returned.
+pub(crate) fn open_body(
+    opener: &FileOpener,
+    earlier: &[Pair],
+    source: &mut dyn Source,
+    mut write: impl FnMut(&Pair, &[u8]) -> Result<()> + Send,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<Seal> {
+    let geometry = opener.geometry();
+    let count = geometry.segment_count();
+    let mut next = earlier.len() as u64;
+    let mut pairs = SealBuilder::new();
+    for pair in earlier {
+        pairs.push(pair);
+    }
+    let bytes = opener.metadata().bytes;
+    let held_from = (0..count)
+        .rev()
+        .find(|index| opener.source_range(*index).start < bytes)
+        .unwrap_or(0);
+    let mut held_back = Vec::new();
+    let workers = pipeline::workers().min(usize::try_from(count - next).unwrap_or(usize::MAX));
+    pipeline::run(
+        workers,
+        stop,
+        |input| {
+            if next == count {
+                return Ok(None);
+            }
+            input.resize(geometry.segment_sealed_bytes(next) as usize, 0);
+            source
+                .read_exact(input)
+                .map_err(|error| unreadable(&error))?;
+            next += 1;
+            Ok(Some(next - 1))
+        },
+        |index, input, output| {
+            std::mem::swap(input, output);
+            Ok(opener.open_segment_in_place(*index, output)?)
+        },
+        |index, (pair, own), output| {
+            let plain = output.get(own).unwrap_or_default();
+            pairs.push(&pair);
+            progress.add(plain.len() as u64);
+            if index >= held_from {
+                held_back.push((pair, plain.to_vec()));
+                return Ok(());
+            }
+            write(&pair, plain)
+        },
+    )?;
+    let mut seal: Seal = [0; SEAL_BYTES as usize];
+    source
+        .read_exact(&mut seal)
+        .map_err(|error| unreadable(&error))?;
+    opener.verify_seal(pairs, &seal)?;
+    for (pair, last) in held_back {
+        write(&pair, &last)?;
+    }
+    Ok(seal)
+}
+
+/// The source ended early, or cannot be read. A source may carry a [`Failure`] of its own.
+pub(crate) fn unreadable(error: &io::Error) -> Failure {
+    if let Some(own) = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Failure>())
+    {
+        return own.clone();
+    }
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Failure::shared(Code::CutShort),
+        _ => Failure::file("read", std::path::Path::new("the sealed file"), error),
+    }
+}
+
+/// Reads exactly `count` bytes.
+pub(crate) fn read_vec(source: &mut dyn Source, count: u64) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(count).unwrap_or(usize::MAX)];
+    source
+        .read_exact(&mut bytes)
+        .map_err(|error| unreadable(&error))?;
+    Ok(bytes)
+}
