@@ -680,7 +680,7 @@ impl SendSession {
                 ),
                 ("lanes", progress.lanes.into()),
             ]),
-            UserEvent::FileCommitted { file } => self.committed(file)?,
+            UserEvent::FileCommitted { file, .. } => self.committed(file)?,
             UserEvent::SessionBusy => object([kind("busy")]),
             UserEvent::Finished { expires_at } => {
                 object([kind("finished"), ("expiresAt", number(expires_at))])

@@ -194,6 +194,8 @@ codes! {
     // --- this computer
     /// Workers, WASM or randomness are missing.
     EnvironmentUnsupported = "environment_unsupported", false, "This browser cannot seal files. Nothing was sent. Use a current browser, or the command line.";
+    /// A script, worker or WASM file is missing or does not have its hash.
+    PageDamaged = "page_damaged", true, "A part of this page is missing or was changed on its way. Reload the page; if it stays so, tell the relay's operator.";
     /// Local disk.
     WriteFailed = "write_failed", true, "The file could not be saved on this computer. Check that there is room and try again.";
     /// Too large to be held in memory, and no better way to save.

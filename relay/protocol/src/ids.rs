@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use minicbor::{Decode, Encode};
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -77,7 +77,7 @@ impl PackageId {
     /// # Errors
     /// [`IdError`] when the text is not 22 base64url characters.
     pub fn parse(text: &str) -> Result<Self, IdError> {
-        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
+        let bytes = Base64UrlUnpadded::decode_vec(text).ok();
         bytes.and_then(|b| b.try_into().ok()).map(Self).ok_or(IdError("package id"))
     }
 }
@@ -88,7 +88,7 @@ impl FileId {
     /// # Errors
     /// [`IdError`] when the text is not 64 lower-case hex digits.
     pub fn parse(text: &str) -> Result<Self, IdError> {
-        let bytes = HEXLOWER.decode(text.as_bytes()).ok();
+        let bytes = base16ct::lower::decode_vec(text).ok();
         bytes.and_then(|b| b.try_into().ok()).map(Self).ok_or(IdError("file id"))
     }
 }
@@ -125,13 +125,13 @@ impl Pair {
 
 impl fmt::Display for PackageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE64URL_NOPAD.encode(&self.0))
+        f.write_str(&Base64UrlUnpadded::encode_string(&self.0))
     }
 }
 
 impl fmt::Display for FileId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(&self.0))
+        f.write_str(&base16ct::lower::encode_string(&self.0))
     }
 }
 
@@ -150,6 +150,41 @@ impl fmt::Debug for FileId {
 
 impl fmt::Debug for Sha256Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(&self.0))
+        f.write_str(&base16ct::lower::encode_string(&self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_come_back_from_their_text() {
+        let package = PackageId([0xfb; 16]);
+        assert_eq!(package.to_string(), "-_v7-_v7-_v7-_v7-_v7-w");
+        assert_eq!(PackageId::parse(&package.to_string()), Ok(package));
+        let file = FileId([0xa5; 32]);
+        assert_eq!(file.to_string(), "a5".repeat(32));
+        assert_eq!(FileId::parse(&file.to_string()), Ok(file));
+    }
+
+    #[test]
+    fn an_id_has_one_text_only() {
+        for text in ["", "-_v7-_v7-_v7-_v7-_v7-w==", "-_v7-_v7-_v7-_v7-_v7-x", "+/v7-_v7-_v7-_v7-_v7-w"] {
+            assert!(PackageId::parse(text).is_err(), "{text}");
+        }
+        assert!(FileId::parse(&"A5".repeat(32)).is_err());
+        assert!(FileId::parse(&"a5".repeat(31)).is_err());
+    }
+
+    #[test]
+    fn a_pair_is_its_bytes() {
+        let pair = Pair { iv: [1; 12], tag: [2; 16] };
+        assert_eq!(Pair::from_bytes(&pair.to_bytes()), pair);
+    }
+
+    #[test]
+    fn package_ids_do_not_show_in_debug_output() {
+        assert_eq!(format!("{:?}", PackageId([7; 16])), "PackageId(..)");
     }
 }

@@ -289,6 +289,11 @@ pub enum UserEvent {
     FileCommitted {
         /// The file.
         file: FileId,
+        /// The attempt of the last part that is stored, as this session counts them: the seal
+        /// that was made for it is the stored one. 0 when another client stored it.
+        last_attempt: Attempt,
+        /// The pairs of all segments in order. They determine the seal, whoever stored it.
+        pairs: Vec<Pair>,
     },
     /// Another client is sending this package. A person may take over.
     SessionBusy,

@@ -35,7 +35,9 @@ pub(super) struct Parts {
     pub(super) work: BTreeMap<PartNumber, Work>,
     /// Of these, the ones that wait to be dealt again.
     pub(super) again: BTreeSet<PartNumber>,
-    /// The first part that was never dealt.
+    /// Parts kept for a lane that is sending the ones before them, so that it reads one stretch.
+    pub(super) reserved: BTreeMap<PartNumber, LaneId>,
+    /// The first part that was never dealt nor reserved.
     pub(super) fresh: PartNumber,
 }
 
@@ -57,7 +59,7 @@ impl File {
     }
 
     fn is_dealt(&self) -> bool {
-        self.parts.as_ref().is_some_and(|p| p.fresh > p.plan.last() && p.again.is_empty())
+        self.parts.as_ref().is_some_and(|parts| parts.waiting_count() == 0)
     }
 }
 
@@ -165,14 +167,15 @@ impl ClientSession {
             return self.fail(Code::NotResumable, Some(id));
         }
         file.commit = Request::Answered;
-        // Neither head nor pairs are needed any more.
+        // Neither head nor parts are needed any more.
         file.head = Vec::new();
-        file.parts = None;
+        let Some(parts) = file.parts.take() else { return };
         self.active.retain(|active| *active != id);
         self.progressed();
         if self.manifest != Some(id) {
             self.files_done = self.files_done.saturating_add(1);
-            self.tell(UserEvent::FileCommitted { file: id });
+            let last_attempt = parts.last_attempt();
+            self.tell(UserEvent::FileCommitted { file: id, last_attempt, pairs: parts.all_pairs() });
         }
     }
 

@@ -26,6 +26,10 @@ use crate::session::part_set::PartSet;
 const LANE_PARTS_MAX: usize = 6;
 /// Bytes of one lane that are not durable, unless a single part is larger.
 const LANE_BYTES_MAX: u64 = 64 << 20;
+/// Consecutive parts that one lane reads in one stretch, as long as there are enough of them.
+const STRETCH: u32 = 4;
+/// Stands for the attempt of another client, or one of which nothing is known.
+const NOT_OURS: Attempt = Attempt(0);
 /// Questions about lost acknowledgements under way at a time.
 const QUESTIONS_MAX: usize = 64;
 
@@ -61,6 +65,8 @@ enum Status {
 pub(super) struct Settled {
     pub(super) pairs: Vec<Pair>,
     attempts: u32,
+    /// The attempt that is stored.
+    stored: Attempt,
 }
 
 impl Work {
@@ -91,24 +97,29 @@ impl Parts {
             settled: Default::default(),
             work: Default::default(),
             again: Default::default(),
+            reserved: Default::default(),
             fresh: PartNumber(0),
         }
     }
 
-    /// The next part to deal.
-    fn next(&self) -> Option<PartNumber> {
+    /// The next part to deal to a lane: the stretch it is reading, what comes back, what was
+    /// never dealt, and at last what is reserved for others.
+    fn next(&self, lane: LaneId) -> Option<PartNumber> {
         let last = self.plan.last();
         let last_may_go = self.durable.count() == last.0;
         let may_go = |part: PartNumber| part < last || (part == last && last_may_go);
         let certain = |part: &&PartNumber| self.work.get(part).is_some_and(|work| !work.uncertain);
-        let again = self.again.iter().find(|part| certain(part) && may_go(**part));
-        again.copied().or_else(|| Some(self.fresh).filter(|part| may_go(*part)))
+        let own = self.reserved.iter().find(|(_, kept_for)| **kept_for == lane).map(|(part, _)| *part);
+        own.or_else(|| self.again.iter().find(|part| certain(part) && may_go(**part)).copied())
+            .or_else(|| Some(self.fresh).filter(|part| may_go(*part)))
+            .or_else(|| self.reserved.keys().next_back().copied())
     }
 
     /// How many parts wait to be dealt.
-    fn waiting_count(&self) -> usize {
+    pub(super) fn waiting_count(&self) -> usize {
         let fresh = self.plan.part_count().saturating_sub(self.fresh.0);
-        usize::try_from(fresh).unwrap_or(usize::MAX).saturating_add(self.again.len())
+        let back = self.again.len().saturating_add(self.reserved.len());
+        usize::try_from(fresh).unwrap_or(usize::MAX).saturating_add(back)
     }
 
     /// A part that may have become durable, and that nobody asked about yet.
@@ -119,10 +130,20 @@ impl Parts {
 
     fn take(&mut self, part: PartNumber) -> &mut Work {
         self.again.remove(&part);
+        self.reserved.remove(&part);
         if part == self.fresh {
             self.fresh = PartNumber(part.0.saturating_add(1));
         }
         self.work.entry(part).or_insert_with(|| Work::new(0, false, Vec::new()))
+    }
+
+    /// Keeps the parts after one that was never dealt for the lane that gets it.
+    fn reserve_after(&mut self, part: PartNumber, lane: LaneId) {
+        let last = self.plan.last();
+        while self.fresh < last && self.fresh.0.saturating_sub(part.0) < STRETCH {
+            self.reserved.insert(self.fresh, lane);
+            self.fresh = PartNumber(self.fresh.0.saturating_add(1));
+        }
     }
 
     /// Puts a part into the queue.
@@ -140,6 +161,10 @@ impl Parts {
         for part in parts {
             self.queue(part);
         }
+        for (part, _) in self.reserved.extract_if(.., |_, kept_for| *kept_for == lane) {
+            self.again.insert(part);
+            self.work.insert(part, Work::new(0, false, Vec::new()));
+        }
     }
 
     /// Takes back that parts are durable, and returns how many bytes that was. `ask`: some of
@@ -150,10 +175,13 @@ impl Parts {
         for (part, settled) in settled {
             bytes = bytes.saturating_add(self.unsettle(part, settled, ask));
         }
-        while ask && self.fresh <= self.plan.last() {
-            let part = self.fresh;
-            self.take(part).uncertain = true;
-            self.queue(part);
+        if ask {
+            let never_dealt = (self.fresh.0..=self.plan.last().0).map(PartNumber);
+            let untouched: Vec<PartNumber> = self.reserved.keys().copied().chain(never_dealt).collect();
+            for part in untouched {
+                self.take(part).uncertain = true;
+                self.queue(part);
+            }
         }
         bytes
     }
@@ -184,7 +212,7 @@ impl ClientSession {
         }
         self.ask_questions();
         while let Some(lane) = self.lane_with_room()
-            && let Some((file, part)) = self.next_part()
+            && let Some((file, part)) = self.next_part(lane)
         {
             self.deal(lane, file, part);
         }
@@ -230,8 +258,8 @@ impl ClientSession {
         self.active.iter().filter_map(|id| self.files.get(id)?.parts.as_ref())
     }
 
-    fn next_part(&self) -> Option<(FileId, PartNumber)> {
-        self.active.iter().find_map(|id| Some((*id, self.files.get(id)?.parts.as_ref()?.next()?)))
+    fn next_part(&self, lane: LaneId) -> Option<(FileId, PartNumber)> {
+        self.active.iter().find_map(|id| Some((*id, self.files.get(id)?.parts.as_ref()?.next(lane)?)))
     }
 
     fn deal(&mut self, lane: LaneId, file: FileId, part: PartNumber) {
@@ -239,6 +267,10 @@ impl ClientSession {
         let Some(parts) = self.parts_mut(file) else { return };
         let Some(range) = parts.plan.range(part) else { return };
         let last = parts.plan.last();
+        if part == parts.fresh {
+            parts.take(part);
+            parts.reserve_after(part, lane);
+        }
         let work = parts.take(part);
         if work.attempts >= ATTEMPTS_MAX {
             return self.fail(self.trouble, Some(file));
@@ -351,7 +383,7 @@ impl ClientSession {
         let Status::Verifying(pairs) = &mut work.status else { return };
         let pairs = core::mem::take(pairs);
         match verdict {
-            Verdict::Same => self.settle(file, part, pairs),
+            Verdict::Same => self.settle(file, part, NOT_OURS, pairs),
             Verdict::Changed => self.fail(Code::FileChanged, Some(file)),
             Verdict::Unreadable => self.fail(Code::FileUnreadable, Some(file)),
         }
@@ -415,7 +447,7 @@ impl ClientSession {
         match work.kept(attempt).filter(|_| own_epoch) {
             Some(kept) if pairs_sha256(&kept.pairs) == hash => {
                 let pairs = kept.pairs.clone();
-                self.settle(file, part, pairs);
+                self.settle(file, part, attempt, pairs);
             }
             Some(_) => self.fail(Code::StoredDiffers, Some(file)),
             None if own_epoch && work.is_sending(attempt) => work.claim = Some((epoch, attempt, hash)),
@@ -441,7 +473,7 @@ impl ClientSession {
         let kept = work.kept(stored.attempt).filter(|_| own_epoch == Some(stored.epoch));
         if let Some(kept) = kept {
             return if kept.pairs == told.pairs {
-                self.settle(file, part, told.pairs);
+                self.settle(file, part, stored.attempt, told.pairs);
             } else {
                 self.fail(Code::StoredDiffers, Some(file));
             };
@@ -461,12 +493,12 @@ impl ClientSession {
     }
 
     /// The part is durable, and its pairs are known.
-    fn settle(&mut self, file: FileId, part: PartNumber, pairs: Vec<Pair>) {
+    fn settle(&mut self, file: FileId, part: PartNumber, stored: Attempt, pairs: Vec<Pair>) {
         let Some(parts) = self.parts_mut(file) else { return };
         let Some(work) = parts.work.remove(&part) else { return };
         parts.again.remove(&part);
         parts.durable.insert(part);
-        parts.settled.insert(part, Settled { pairs, attempts: work.attempts });
+        parts.settled.insert(part, Settled { pairs, attempts: work.attempts, stored });
         let length = parts.plan.range(part).map_or(0, |range| range.length);
         self.count_durable(file, length, true);
         self.clear_lanes(file, part);
@@ -540,8 +572,13 @@ impl ClientSession {
 }
 
 impl Parts {
-    /// Pairs of all parts but the last, in order.
-    fn all_pairs(&self) -> Vec<Pair> {
+    /// Pairs of all durable parts, in order.
+    pub(super) fn all_pairs(&self) -> Vec<Pair> {
         self.settled.values().flat_map(|settled| settled.pairs.iter().copied()).collect()
+    }
+
+    /// The attempt of the last part that is stored.
+    pub(super) fn last_attempt(&self) -> Attempt {
+        self.settled.get(&self.plan.last()).map_or(NOT_OURS, |settled| settled.stored)
     }
 }
