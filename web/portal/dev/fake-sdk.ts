@@ -14,7 +14,7 @@ const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(
 const DAY = 86_400_000;
 
 export function checkEnvironment(): SealiftError | null {
-  return state === 'no_wasm' ? new SealiftError('no_wasm') : null;
+  return state === 'environment_unsupported' ? new SealiftError('environment_unsupported') : null;
 }
 
 export async function relayPolicy(): Promise<{ uploadsOpen: boolean; expiryChoicesSeconds: number[]; expiryDefaultSeconds: number }> {
@@ -99,7 +99,7 @@ export class SendJob extends Walk {
       return never;
     }
     if (state === 'session_busy') return this.go('notice', { code: state, message: new SealiftError(state).message }), never;
-    if (['network', 'source_changed', 'superseded', 'not_allowed_late', 'storage_full'].includes(state)) throw new SealiftError(state);
+    if (['network_lost', 'file_changed', 'superseded', 'storage_full'].includes(state)) throw new SealiftError(state);
     this.#to('finishing');
     this.at(1);
     if (state === 'finishing') return never;
@@ -133,7 +133,7 @@ export class DownloadJob extends Walk {
     this.#to('running');
     this.at(0.64);
     if (state === 'downloading') return never;
-    if (['damaged', 'cut_short', 'network', 'cannot_save', 'too_big_to_save'].includes(state)) throw new SealiftError(state);
+    if (['damaged_content', 'cut_short', 'network_lost', 'write_failed', 'too_large_here'].includes(state)) throw new SealiftError(state);
     this.#to('verifying');
     this.at(1);
     if (state === 'verifying') return never;
@@ -163,12 +163,12 @@ function sample(): Contents {
   return {
     title: state === 'untitled' ? '' : 'Plans for the harbour office',
     note: state === 'untitled' ? '' : 'Hello Mira,\nhere are the plans and both films from Tuesday. The contract needs your signature by Friday.\n– Jonas',
-    entries, folders: ['Site visit/empty'], bytesTotal: entries.reduce((sum, { bytes }) => sum + bytes, 0), proof: location.pathname === '/open' ? 'password' : 'link',
+    entries, folders: ['Site visit/empty'], bytesTotal: entries.reduce((sum, { bytes }) => sum + bytes, 0), proof: location.pathname === '/open' ? 'password' : 'link', missing: state === 'missing' ? 2 : 0,
   };
 }
 
 export class Package {
-  needs: 'password' | 'nothing' = ['nothing', 'untitled'].includes(state) ? 'nothing' : 'password';
+  needs: 'password' | 'link' | 'nothing' = ['nothing', 'untitled'].includes(state) ? 'nothing' : 'password';
   storedBytes = 3_221_225_472;
   expiresAt: Date | null = location.pathname === '/open' ? null : new Date(Date.now() + 6 * DAY);
   async estimate(): Promise<{ milliseconds: number }> { return { milliseconds: 2_100 }; }
@@ -182,7 +182,7 @@ export class Package {
   encryptedUrl(): string { return '/nothing'; }
 }
 
-const LOADING_FAILS = ['cut_link', 'not_found', 'expired', 'not_finished', 'network', 'link_mismatch', 'damaged', 'unsupported', 'broken_assets'];
+const LOADING_FAILS = ['cut_link', 'not_found', 'expired', 'not_complete', 'network_lost', 'pin_mismatch', 'damaged_manifest', 'unknown_version'];
 
 export async function openLink(): Promise<Package> {
   if (state === 'loading') await new Promise(() => undefined);
@@ -192,16 +192,16 @@ export async function openLink(): Promise<Package> {
 
 export async function openFiles(_files: File[], options: { link?: string } = {}): Promise<Package> {
   if (state === 'load_cut_short') throw new SealiftError('cut_short');
-  if (state === 'link_needed' && !options.link) throw new SealiftError('link_needed', 'This package has no password and opens only with its link.', { advice: 'Paste the link here.' });
+  if (state === 'link_needed' && !options.link) throw new SealiftError('link_needed');
   return new Package();
 }
 
-export interface ManagedInfo { state: string; createdAt: Date; expiresAt: Date | null; storedBytes: number; fileCount: number }
+export interface ManagedInfo { state: string; createdAt: Date; expiresAt: Date | null; storedBytes: number; filesCount: number }
 
 export class ManagedPackage {
   async info(): Promise<ManagedInfo> {
     if (state === 'load_not_found') throw new SealiftError('not_found');
-    return { state: state === 'unfinished' ? 'open' : 'finished', createdAt: new Date(Date.now() - DAY), expiresAt: state === 'unfinished' ? null : new Date(Date.now() + 6 * DAY), storedBytes: 3_221_225_472, fileCount: 4 };
+    return { state: state === 'unfinished' ? 'open' : 'finished', createdAt: new Date(Date.now() - DAY), expiresAt: state === 'unfinished' ? null : new Date(Date.now() + 6 * DAY), storedBytes: 3_221_225_472, filesCount: 4 };
   }
   async delete(): Promise<void> { await wait(50); }
 }

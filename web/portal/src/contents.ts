@@ -49,15 +49,20 @@ export class ContentsView {
     setText(part('contents-note'), note.replace(/[\u202a-\u202e\u2066-\u2069]/gu, '\ufffd'));
     part('contents-note').hidden = note === '';
     setText(part('contents-count'), amount);
+    part('contents-missing').hidden = contents.missing === 0;
+    setText(part('contents-missing').querySelector('p') as Element, missingSentence(contents.missing));
     showProof(part('contents-proof'), proof, PROOFS[proof]);
     showProof(part('received-proof'), proof, SAVED[proof]);
 
     this.#list = new FileList(byId('contents-tree', HTMLUListElement), {
-      action: (node) => ({
-        name: `Download ${words.shownName(node.name)}`,
-        icon: 'download',
-        act: () => this.#download([...leaves(node)].map((leaf) => leaf.item)),
-      }),
+      action: (node) =>
+        node.kind === 'folder' && node.fileCount === 0
+          ? null
+          : {
+              name: `Download ${words.shownName(node.name)}`,
+              icon: 'download',
+              act: () => this.#download([...leaves(node)].map((leaf) => leaf.item)),
+            },
       onSelect: (selected) => this.#showSelection(selected.size),
     });
     this.#list.show(grow(entries.map((entry) => ({ path: entry.path, bytes: entry.bytes, item: entry })), folders), { openSingle: true });
@@ -174,6 +179,11 @@ function stageOf(state: DownloadState, amount: string): Stage | null {
     case 'verifying': return { title: 'Checking', lead: 'Making sure that nothing is missing and nothing was changed.', motion: 'ending' };
     default: return null;
   }
+}
+
+function missingSentence(missing: number): string {
+  const what = missing === 1 ? 'One more piece belongs' : `${missing} more pieces belong`;
+  return `${what} to this package and ${missing === 1 ? 'is' : 'are'} not here. To see everything, add all its files together.`;
 }
 
 function showProof(line: HTMLElement, proof: Proof, text: string): void {

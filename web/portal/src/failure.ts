@@ -3,34 +3,70 @@ import type { SealiftError } from '../../src/sdk';
 import { button, part, setText } from './dom';
 import { say, showScreen } from './screens';
 
-/** Headings by code, for the errors a person can meet; the sentence and the advice come with the error itself. */
+/** Headings by code, for what a person can meet; the sentence and the advice come with the error itself. */
 const HEADINGS: Record<string, string> = {
+  // The link or the password.
   cut_link: 'This link is not complete',
-  not_found: 'This package is not here any more',
+  bad_link: 'This is not a Sealift link',
+  wrong_link: 'This link does not fit',
+  not_found: 'This package is not here',
   expired: 'This package has expired',
-  not_finished: 'Not everything has been sent yet',
+  not_complete: 'Not everything has arrived yet',
   wrong_password: 'That password does not fit',
+  unauthorized: 'This link cannot do that',
+
+  // What the bytes turned out to be.
   damaged: 'The files were damaged or changed',
+  damaged_keyring: 'The files were damaged or changed',
+  damaged_head: 'The files were damaged or changed',
+  damaged_manifest: 'The files were damaged or changed',
+  damaged_content: 'A file was damaged or changed',
+  seal_mismatch: 'A file was damaged or changed',
+  content_mismatch: 'A file was damaged or changed',
+  package_mismatch: 'These do not belong together',
+  trailing_bytes: 'The file was changed',
   cut_short: 'The file is not complete',
-  link_mismatch: 'This is not what the sender sent',
-  unsupported: 'This needs a newer Sealift',
-  network: 'The connection was lost',
-  not_allowed: 'Sending here needs an invitation',
-  source_changed: 'A file changed while it was sent',
-  source_unreadable: 'A file could not be read',
+  pin_mismatch: 'This is not what was sent',
+  stored_differs: 'This is not what was sent',
+  not_sealed: 'This is not a Sealift file',
+  file_missing: 'A piece is missing',
+  unknown_version: 'This needs a newer Sealift',
+
+  // On the way.
+  network_lost: 'The connection was lost',
+  grant_required: 'Sending here needs an invitation',
+  grant_invalid: 'This invitation is not valid',
+  grant_expired: 'This invitation has run out',
+  password_required: 'A password is needed here',
+  file_changed: 'A file changed while it was sent',
+  file_unreadable: 'A file could not be read',
   superseded: 'This goes on in another window',
   session_busy: 'This goes on in another window',
+  too_large: 'This is more than the service takes',
+  too_many_files: 'These are too many files',
+  bad_name: 'A name cannot be used',
+  storage_full: 'The service is full',
+  storage_failed: 'The service could not store it',
+
+  // This browser and this computer.
+  environment_unsupported: 'This browser cannot lock files',
   no_wasm: 'This browser cannot lock files',
   no_workers: 'This browser cannot lock files',
   no_randomness: 'This browser cannot lock files',
-  broken_assets: 'This page did not arrive whole',
   out_of_memory: 'This computer is short of memory',
-  cannot_save: 'The file could not be saved',
-  too_big_to_save: 'Too big for this browser to save',
-  bad_name: 'A name is too long',
-  too_many_files: 'Too many files for one package',
-  storage_full: 'This service is full',
-  too_large: 'This is more than the service takes',
+  write_failed: 'The file could not be saved',
+  too_large_here: 'Too big for this browser to save',
+};
+
+/** What to do, where the error's own text only says what happened or the page knows it better. */
+const ADVICE: Record<string, string> = {
+  expired: 'Ask the sender to send it again.',
+  bad_link: 'Copy the whole link again, or ask the sender for it.',
+  not_sealed: 'Choose files whose name ends in .sealift.',
+  superseded: 'Go on there. You can close this page.',
+  too_large: 'Send it in several packages, or ask whoever runs this service.',
+  too_large_here: 'Use a current Chrome, Edge or Firefox, or the command line: sealift receive for a link, sealift decrypt for a file.',
+  already_finished: 'Send the files as a new package.',
 };
 
 export interface WayOut {
@@ -42,7 +78,9 @@ export interface WayOut {
 export function showFailure(error: SealiftError, ways: { retry?: WayOut; back?: WayOut } = {}): void {
   setText(part('failure-title'), HEADINGS[error.code] ?? 'That did not work');
   setText(part('failure-sentence'), error.message);
-  setText(part('failure-advice'), error.advice);
+  const advice = ADVICE[error.code] ?? error.advice;
+  setText(part('failure-advice'), advice);
+  part('failure-what-to-do').hidden = advice === '';
   setText(part('failure-code'), error.code);
   wire(button('failure-retry'), ways.retry);
   wire(button('failure-back'), ways.back);

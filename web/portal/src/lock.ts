@@ -15,7 +15,7 @@ let wired: ((shown: boolean) => void) | null = null;
 
 /** The opened contents. Asks again after a wrong password; any other error is the caller's to show. */
 export function unlock(pkg: Package, words: LockWords): Promise<Contents> {
-  if (pkg.needs === 'nothing') return pkg.unlock();
+  if (pkg.needs !== 'password') return pkg.unlock();
   const field = input('password');
   const reveal = (wired ??= wireReveal([field]));
   setText(part('lock-title'), words.title);

@@ -6,7 +6,7 @@ import { unlock } from './lock';
 import { say, showScreen } from './screens';
 import * as words from './words';
 
-/** The link with its secret part, taken out of the address bar (and so out of screenshots and shoulder view) at once. */
+/** The link with its secret part, which leaves the address bar at once (rule L7). */
 const link = location.href;
 history.replaceState(null, '', location.pathname + location.search);
 addEventListener('hashchange', () => location.reload());
@@ -38,10 +38,12 @@ function summary(pkg: Package): string {
   return `About ${words.bytes(pkg.storedBytes)}${until}.`;
 }
 
+/** A reload does this too, since the page hides that part of the address. */
 function withoutSecret(): SealiftError {
-  return new SealiftError('cut_link', 'The part of the link after the # is missing. Without it nothing can be opened.', {
-    advice: 'Open the link from your message once more, or copy it again up to its last character. (After a reload this is normal: the page hides that part of the address for safety.)',
-  });
+  return new SealiftError(
+    'cut_link',
+    'The part of the link after the # is missing, and without it nothing can be opened. Open the link from your message once more, or copy it again up to its last character. If you have just reloaded this page, that is normal: for safety it does not keep that part.',
+  );
 }
 
 const missing = checkEnvironment();

@@ -51,9 +51,9 @@ class SendPage {
     try {
       const policy = await relayPolicy();
       if (policy.expiryChoicesSeconds.length > 0) {
-        this.#compose.offerExpiry(policy.expiryChoicesSeconds, policy.expiryDefaultSeconds);
+        this.#compose.offerExpiry(policy.expiryChoicesSeconds, policy.expiryDefaultSeconds ?? 7 * 86_400);
       }
-      if (!policy.uploadsOpen && this.#grant === null) showFailure(new SealiftError('not_allowed'));
+      if (!policy.uploadsOpen && this.#grant === null) showFailure(new SealiftError('grant_required'));
     } catch {
       // Not reachable just now: the form works with the usual choices, and sending says what is wrong.
     }
