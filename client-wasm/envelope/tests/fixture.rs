@@ -9,7 +9,11 @@ use sealift_protocol::link::LinkSecret;
 use sealift_protocol::{FileId, PackageId, Pair};
 
 pub(crate) const PASSWORD: &str = "Pässwort 1";
-pub(crate) const CHEAP: KdfCost = KdfCost { memory_kib: 8, passes: 1, parallelism: 1 };
+pub(crate) const CHEAP: KdfCost = KdfCost {
+    memory_kib: 8,
+    passes: 1,
+    parallelism: 1,
+};
 pub(crate) const LINK: LinkSecret = LinkSecret([0x4c; 32]);
 
 pub(crate) fn rng(seed: u64) -> ChaCha20Rng {
@@ -21,7 +25,10 @@ pub(crate) fn password(text: &str) -> Password {
 }
 
 pub(crate) fn by_password(password: &Password) -> Credential<'_> {
-    Credential::Password { password, link: None }
+    Credential::Password {
+        password,
+        link: None,
+    }
 }
 
 pub(crate) fn content(bytes: usize) -> Vec<u8> {
@@ -59,7 +66,14 @@ impl Package {
 
     pub(crate) fn seal(&mut self, id: u8, path: &str, content: &[u8]) -> SealedFile {
         let metadata = named(path, content.len() as u64);
-        seal(&self.key, FileId([id; 32]), Role::File, &metadata, content, &mut self.rng)
+        seal(
+            &self.key,
+            FileId([id; 32]),
+            Role::File,
+            &metadata,
+            content,
+            &mut self.rng,
+        )
     }
 
     /// A `.sealift` file of one file.
@@ -110,7 +124,12 @@ pub(crate) fn seal(
     }
     body.extend(sealer.seal(builder).unwrap());
     assert_eq!(body.len() as u64, sealer.geometry().body_bytes());
-    SealedFile { sealer, head, body, pairs }
+    SealedFile {
+        sealer,
+        head,
+        body,
+        pairs,
+    }
 }
 
 /// The checksum that ends keyrings and heads, made right again after a change.

@@ -55,30 +55,53 @@ fn every_kind_of_slot_opens_with_its_own_credential_only() {
     let keyring = three_slots(&mut package);
     let (one, two, three) = (password("one"), password("two"), password("three"));
     let (link, wrong) = (LINK, LinkSecret([1; 32]));
-    let with_link = |password, link| Credential::Password { password, link: Some(link) };
-    for credential in [by_password(&one), with_link(&two, &link), Credential::Link(&link)] {
+    let with_link = |password, link| Credential::Password {
+        password,
+        link: Some(link),
+    };
+    for credential in [
+        by_password(&one),
+        with_link(&two, &link),
+        Credential::Link(&link),
+    ] {
         let key = open_cheap(&keyring, credential).ok().unwrap();
         assert!(*key.export() == *package.key.export());
     }
     assert_eq!(reason(&keyring, by_password(&two)), Error::WrongPassword);
-    assert_eq!(reason(&keyring, with_link(&two, &wrong)), Error::WrongPassword);
-    assert_eq!(reason(&keyring, with_link(&three, &LINK)), Error::WrongPassword);
+    assert_eq!(
+        reason(&keyring, with_link(&two, &wrong)),
+        Error::WrongPassword
+    );
+    assert_eq!(
+        reason(&keyring, with_link(&three, &LINK)),
+        Error::WrongPassword
+    );
     assert_eq!(reason(&keyring, Credential::Link(&wrong)), Error::WrongLink);
     let parsed = Keyring::parse(&keyring).ok().unwrap();
-    let all = Needs { password: true, password_and_link: true, link: true };
+    let all = Needs {
+        password: true,
+        password_and_link: true,
+        link: true,
+    };
     assert_eq!(needs(&parsed), all);
 }
 
 #[test]
 fn a_credential_that_no_slot_takes_says_what_is_needed() {
     let mut package = Package::new(1);
-    assert_eq!(reason(&package.keyring, Credential::Link(&LINK)), Error::PasswordNeeded);
+    assert_eq!(
+        reason(&package.keyring, Credential::Link(&LINK)),
+        Error::PasswordNeeded
+    );
     let link_only = KeyringBuilder::new(&package.key)
         .link_secret(&LINK, &mut package.rng)
         .unwrap()
         .build()
         .unwrap();
-    assert_eq!(reason(&link_only, by_password(&password("x"))), Error::LinkNeeded);
+    assert_eq!(
+        reason(&link_only, by_password(&password("x"))),
+        Error::LinkNeeded
+    );
 }
 
 #[test]
@@ -91,9 +114,15 @@ fn k1_every_byte_of_a_keyring_is_authenticated() {
         for bit in [1, 0x80] {
             let mut changed = keyring.clone();
             changed[at] ^= bit;
-            assert!(open_cheap(&changed, by_password(&one)).is_err(), "byte {at} unfixed");
+            assert!(
+                open_cheap(&changed, by_password(&one)).is_err(),
+                "byte {at} unfixed"
+            );
             let changed = with_checksum(changed);
-            assert!(open_cheap(&changed, by_password(&one)).is_err(), "byte {at}");
+            assert!(
+                open_cheap(&changed, by_password(&one)).is_err(),
+                "byte {at}"
+            );
         }
     }
 }
@@ -117,7 +146,10 @@ fn k1_slots_cannot_be_added_removed_or_exchanged() {
 
     let mut exchanged = keyring.clone();
     exchanged[SLOTS..SLOTS + 2 * SLOT].rotate_left(SLOT);
-    assert_eq!(reason(&with_checksum(exchanged), by_password(&one)), damaged);
+    assert_eq!(
+        reason(&with_checksum(exchanged), by_password(&one)),
+        damaged
+    );
 }
 
 #[test]
@@ -126,7 +158,10 @@ fn k1_a_slot_does_not_open_in_another_package() {
     let mut moved = second.keyring.clone();
     moved[SLOTS..SLOTS + SLOT].copy_from_slice(&first.keyring[SLOTS..SLOTS + SLOT]);
     let password = password(PASSWORD);
-    assert_eq!(reason(&with_checksum(moved), by_password(&password)), Error::WrongPassword);
+    assert_eq!(
+        reason(&with_checksum(moved), by_password(&password)),
+        Error::WrongPassword
+    );
 }
 
 #[test]
@@ -134,7 +169,12 @@ fn k1_the_package_of_path_and_keyring_must_be_the_same() {
     let package = Package::new(1);
     let password = password(PASSWORD);
     let other = PackageId([9; 16]);
-    let opened = open_within(&package.keyring, Some(&other), by_password(&password), TESTS);
+    let opened = open_within(
+        &package.keyring,
+        Some(&other),
+        by_password(&password),
+        TESTS,
+    );
     assert_eq!(opened.err(), Some(FormatError::PackageMismatch.into()));
 }
 
@@ -152,21 +192,31 @@ fn k1_unknown_slots_are_carried_and_authenticated() {
 #[test]
 fn k2_a_replacement_names_what_it_replaces() {
     let mut package = Package::new(1);
-    let builder = KeyringBuilder::replacing(&package.key, &package.keyring).ok().unwrap();
+    let builder = KeyringBuilder::replacing(&package.key, &package.keyring)
+        .ok()
+        .unwrap();
     let second = builder
         .within(TESTS)
         .password(&password("new"), CHEAP, None, &mut package.rng)
         .unwrap()
         .build()
         .unwrap();
-    let (old, new) =
-        (Keyring::parse(&package.keyring).ok().unwrap(), Keyring::parse(&second).ok().unwrap());
+    let (old, new) = (
+        Keyring::parse(&package.keyring).ok().unwrap(),
+        Keyring::parse(&second).ok().unwrap(),
+    );
     assert_eq!((old.generation(), new.generation()), (1, 2));
-    assert_eq!(new.previous_sha256(), <[u8; 32]>::from(Sha256::digest(&package.keyring)));
+    assert_eq!(
+        new.previous_sha256(),
+        <[u8; 32]>::from(Sha256::digest(&package.keyring))
+    );
     assert_eq!(check_not_older(&old, 2), Err(Error::OldKeyring));
     assert_eq!(check_not_older(&new, 2), Ok(()));
     assert!(open_cheap(&second, by_password(&password("new"))).is_ok());
-    assert_eq!(reason(&second, by_password(&password(PASSWORD))), Error::WrongPassword);
+    assert_eq!(
+        reason(&second, by_password(&password(PASSWORD))),
+        Error::WrongPassword
+    );
 }
 
 #[test]
@@ -223,7 +273,11 @@ fn k5_costs_below_the_floor_are_refused_outside_tests() {
     let refused = open(&package.keyring, None, by_password(&password)).err();
     assert_eq!(refused, Some(FormatError::KdfTooWeak.into()));
     let limits = KdfLimits::PRODUCTION;
-    let cost = |mib: u32, passes| KdfCost { memory_kib: mib << 10, passes, parallelism: 1 };
+    let cost = |mib: u32, passes| KdfCost {
+        memory_kib: mib << 10,
+        passes,
+        parallelism: 1,
+    };
     for (cost, verdict) in [
         (cost(46, 1), Ok(())),
         (cost(45, 1), Err(FormatError::KdfTooWeak)),
@@ -240,7 +294,10 @@ fn k5_costs_below_the_floor_are_refused_outside_tests() {
     ] {
         assert_eq!(limits.check(cost), verdict, "{cost:?}");
     }
-    let none = KdfCost { parallelism: 0, ..KdfCost::DEFAULT };
+    let none = KdfCost {
+        parallelism: 0,
+        ..KdfCost::DEFAULT
+    };
     assert_eq!(limits.check(none), Err(FormatError::KdfTooWeak));
 }
 
@@ -253,7 +310,14 @@ fn k5_the_default_cost_opens() {
         .unwrap()
         .build()
         .unwrap();
-    assert!(open(&keyring, Some(&package.key.package()), by_password(&password)).is_ok());
+    assert!(
+        open(
+            &keyring,
+            Some(&package.key.package()),
+            by_password(&password)
+        )
+        .is_ok()
+    );
     assert_eq!(Keyring::parse(&keyring).ok().unwrap().work_kib(), 196_608);
 }
 
@@ -263,12 +327,17 @@ fn k5_at_most_eight_password_slots_and_one_capped_sum() {
     let mut builder = KeyringBuilder::new(&package.key).within(TESTS);
     for number in 0..8 {
         let password = password(&number.to_string());
-        builder = builder.password(&password, CHEAP, None, &mut package.rng).unwrap();
+        builder = builder
+            .password(&password, CHEAP, None, &mut package.rng)
+            .unwrap();
     }
     let eight = builder.build().unwrap();
     assert!(open_cheap(&eight, by_password(&password("7"))).is_ok());
     let ninth = insert_slot(&eight, &eight[SLOTS..SLOTS + SLOT]);
-    assert_eq!(Keyring::parse(&ninth).err(), Some(FormatError::KdfTooExpensive));
+    assert_eq!(
+        Keyring::parse(&ninth).err(),
+        Some(FormatError::KdfTooExpensive)
+    );
 
     // Each of three slots is allowed, together they are not.
     let mut slot = package.keyring[SLOTS..SLOTS + SLOT].to_vec();
@@ -285,7 +354,10 @@ fn k5_at_most_eight_password_slots_and_one_capped_sum() {
 #[test]
 fn k5_wrong_password_and_damage_are_told_apart() {
     let package = Package::new(1);
-    assert_eq!(reason(&package.keyring, by_password(&password("x"))), Error::WrongPassword);
+    assert_eq!(
+        reason(&package.keyring, by_password(&password("x"))),
+        Error::WrongPassword
+    );
     for at in 80..package.keyring.len() {
         let mut damaged = package.keyring.clone();
         damaged[at] ^= 4;
@@ -297,17 +369,32 @@ fn k5_wrong_password_and_damage_are_told_apart() {
 #[test]
 fn p1_a_relay_that_requires_a_password_refuses_other_slots() {
     let mut package = Package::new(1);
-    let required = KeyringPolicy { password_required: true, kdf: TESTS };
-    let free = KeyringPolicy { password_required: false, kdf: TESTS };
+    let required = KeyringPolicy {
+        password_required: true,
+        kdf: TESTS,
+    };
+    let free = KeyringPolicy {
+        password_required: false,
+        kdf: TESTS,
+    };
     let check = |bytes: &[u8], policy| Keyring::parse(bytes).ok().unwrap().check_policy(policy);
     let mixed = three_slots(&mut package);
     let unknown = insert_slot(&package.keyring, &[3, 0, 0, 8, 1, 2, 3, 4]);
     assert_eq!(check(&package.keyring, required), Ok(()));
     assert_eq!(check(&mixed, required), Err(FormatError::PasswordRequired));
-    assert_eq!(check(&unknown, required), Err(FormatError::PasswordRequired));
+    assert_eq!(
+        check(&unknown, required),
+        Err(FormatError::PasswordRequired)
+    );
     assert_eq!(check(&mixed, free), Ok(()));
-    let strict = KeyringPolicy { password_required: false, kdf: KdfLimits::PRODUCTION };
-    assert_eq!(check(&package.keyring, strict), Err(FormatError::KdfTooWeak));
+    let strict = KeyringPolicy {
+        password_required: false,
+        kdf: KdfLimits::PRODUCTION,
+    };
+    assert_eq!(
+        check(&package.keyring, strict),
+        Err(FormatError::KdfTooWeak)
+    );
 }
 
 #[cfg(feature = "native")]
@@ -319,5 +406,8 @@ fn a_password_typed_in_either_unicode_form_is_the_same() {
         assert!(open_cheap(&package.keyring, by_password(&password)).is_ok());
     }
     assert_eq!(Password::new("").err(), Some(Error::PasswordLength));
-    assert_eq!(Password::new(&"x".repeat(1_025)).err(), Some(Error::PasswordLength));
+    assert_eq!(
+        Password::new(&"x".repeat(1_025)).err(),
+        Some(Error::PasswordLength)
+    );
 }

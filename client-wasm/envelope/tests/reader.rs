@@ -35,7 +35,12 @@ pub(crate) fn open_sealift(
     let key = keyring::open_within(keyring, package, credential, limits)?;
     let (first, rest) = layout.files.split_first().ok_or(FormatError::CutShort)?;
     if first.role == Role::Manifest {
-        let manifest = Manifest::open(&key, part(bytes, &first.head), part(bytes, &first.body), pin)?;
+        let manifest = Manifest::open(
+            &key,
+            part(bytes, &first.head),
+            part(bytes, &first.body),
+            pin,
+        )?;
         return open_listed(bytes, &key, &manifest, rest);
     }
     if pin.is_some() {
@@ -64,7 +69,10 @@ fn open_alone(bytes: &[u8], key: &PackageKey, section: &FileSection) -> Result<O
         opener.finish()?;
         (path, content)
     };
-    Ok(Opened { files: vec![(path, content)], ..Opened::default() })
+    Ok(Opened {
+        files: vec![(path, content)],
+        ..Opened::default()
+    })
 }
 
 fn open_listed(

@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 
+use super::head::MAGIC;
 use super::{FormatError, Geometry, Head, Keyring, Role, head_bytes, keyring_bytes};
 use crate::ids::{FileId, PackageId};
 
@@ -85,7 +86,8 @@ impl LayoutScanner {
     ///
     /// Those of [`Keyring::parse`] and [`Head::parse`]; [`FormatError::CutShort`] when a piece is
     /// longer than the file; [`FormatError::PackageMismatch`]; [`FormatError::ContentMismatch`] for
-    /// a wrong order or a file that comes twice; [`FormatError::OpenLengthRefused`].
+    /// a wrong order or a file that comes twice; [`FormatError::OpenLengthRefused`];
+    /// [`FormatError::TrailingBytes`] when something else than a head follows a sealed file.
     pub fn supply(&mut self, bytes: &[u8]) -> Result<(), FormatError> {
         match self.state {
             State::PeekKeyring => {
@@ -102,7 +104,12 @@ impl LayoutScanner {
                 });
                 self.state = State::PeekHead;
             }
-            State::PeekHead => self.state = State::Head(u64::from(head_bytes(bytes)?)),
+            State::PeekHead => {
+                if self.follows_a_file() && !bytes.iter().zip(&MAGIC).all(|(a, b)| a == b) {
+                    return Err(FormatError::TrailingBytes);
+                }
+                self.state = State::Head(u64::from(head_bytes(bytes)?));
+            }
             State::Head(_) => {
                 let section = self.section(&Head::parse(bytes)?)?;
                 self.position = section.body.end;
@@ -125,6 +132,12 @@ impl LayoutScanner {
             .layout
             .filter(|layout| done && !layout.files.is_empty());
         layout.ok_or(FormatError::CutShort)
+    }
+
+    fn follows_a_file(&self) -> bool {
+        self.layout
+            .as_ref()
+            .is_some_and(|layout| !layout.files.is_empty())
     }
 
     fn section(&self, head: &Head<'_>) -> Result<FileSection, FormatError> {
