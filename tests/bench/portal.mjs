@@ -1,4 +1,5 @@
 // The pages, driven for measuring: what is timed starts and ends inside the page.
+import { Chromium } from './cdp.mjs';
 
 /** Marks when sending starts and when it is over; runs before the page's own scripts. */
 const CLOCK = `
@@ -24,18 +25,30 @@ const COPIES_ONLY = `{
     return Promise.resolve(copy.buffer);
   };
 }`;
-const UNSEALED = `{
-  const make = URL.createObjectURL;
-  URL.createObjectURL = (blob) =>
-    make.call(URL, blob.type === 'text/javascript' ? new Blob([${JSON.stringify(COPIES_ONLY)}, blob], { type: blob.type }) : blob);
+/** Hands the file's keys, which one worker posts to another, to whoever measures. */
+const TELLS_KEYS = `{
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (message, transfer) {
+    if (message?.making?.kind === 'seal') new BroadcastChannel('bench').postMessage(message.making.sealer.slice());
+    return post.call(this, message, transfer);
+  };
 }`;
 
+/** A script for the page that puts `code` in front of every worker it starts. */
+function inWorkers(code) {
+  return `{
+    const make = URL.createObjectURL;
+    URL.createObjectURL = (blob) =>
+      make.call(URL, blob.type === 'text/javascript' ? new Blob([${JSON.stringify(code)}, blob], { type: blob.type }) : blob);
+  }`;
+}
+
 /** Sends files by the Send page without a password. Returns the seconds from the first byte to *Sent*, and the link. */
-export async function timedSend(chromium, relay, files, { transport, lanes, unsealed = false, folder = false, during = null } = {}) {
+export async function timedSend(chromium, relay, files, { transport, lanes, unsealed = false, folder = false, during = null, spy = '' } = {}) {
   const query = new URLSearchParams();
   if (transport) query.set('transports', transport);
   if (lanes) query.set('lanes', lanes);
-  const tab = await chromium.open(`${relay.url}/?${query}`, CLOCK + (unsealed ? UNSEALED : ''));
+  const tab = await chromium.open(`${relay.url}/?${query}`, CLOCK + (spy || (unsealed ? inWorkers(COPIES_ONLY) : '')));
   await tab.until(`document.getElementById('compose-screen')?.hidden === false`);
   await tab.choose(folder ? '#pick-folder' : '#pick-files', files);
   await tab.until(`!document.getElementById('compose').hasAttribute('data-empty')`);
@@ -48,8 +61,9 @@ export async function timedSend(chromium, relay, files, { transport, lanes, unse
   const marks = await tab.run('marks');
   if (!marks.sent) throw new Error(`the page says: ${marks.failed}`);
   const link = await tab.run(`document.getElementById('link').value`);
+  const told = spy ? await tab.run('told') : null;
   await tab.close();
-  return { seconds: (marks.sent - (marks.sending ?? marks.sent)) / 1000, link, watched };
+  return { told, seconds: (marks.sent - (marks.sending ?? marks.sent)) / 1000, link, watched };
 }
 
 /** Downloads everything of a link into the browser's private file system. Returns the seconds. */
@@ -67,4 +81,14 @@ export async function timedReceive(chromium, link, { during = null } = {}) {
   if (!marks.received) throw new Error(`the page says: ${marks.failed}`);
   await tab.close();
   return { seconds: (marks.received - marks.start) / 1000, watched };
+}
+
+/** The keys of one uploaded file as base64, for sealing it again outside of the pages. */
+export async function keysOfAnUpload(relay, file) {
+  const chromium = await Chromium.start();
+  const spy = `${inWorkers(TELLS_KEYS)}
+    new BroadcastChannel('bench').onmessage = ({ data }) => (globalThis.told ??= btoa(String.fromCharCode(...data)));`;
+  const { told } = await timedSend(chromium, relay, [file], { spy });
+  await chromium.close();
+  return told;
 }
