@@ -1,1 +1,46 @@
-//! Not written yet.
+//! The relay: takes sealed files over WebTransport and WebSocket, keeps them, hands them out over HTTP.
+//!
+//! ```text
+//!  WebSocket ──┐                        ┌─ RelaySession (sealift-protocol) decides
+//!              ├─ lane ── package ──────┤
+//!  WebTransport┘   │                    └─ store ── records (SQLite)
+//!                  └─ data ── attempt (the door) ──── docroot (sealift-docroot)
+//!  HTTP ── guard ── api, download, pages
+//! ```
+//!
+//! It sees ciphertext, padded sizes and times, and can open nothing: no key is in scope in this crate, and
+//! `cargo xtask layers` keeps it so. An acknowledgement means durable; [`store`] is where that is kept.
+//!
+//! Start with [`start`], then read [`store`].
+
+mod api;
+mod attempt;
+mod budget;
+mod certificates;
+mod cleanup;
+mod clock;
+mod connections;
+mod download;
+mod grant;
+mod grants;
+mod headers;
+mod hosts;
+mod lane;
+pub mod logs;
+mod names;
+mod package;
+mod packages;
+mod pages;
+pub mod records;
+mod relay;
+mod serve;
+pub mod settings;
+mod stall;
+pub mod store;
+mod websocket;
+mod webtransport;
+
+pub use grant::{GrantArguments, grant};
+pub use grants::Grants;
+pub use serve::{Running, start};
+pub use settings::Settings;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, IoSlice};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,7 +31,10 @@ impl Folder {
     ///
     /// [`DocrootError::Locked`] when another process holds it; [`DocrootError::Storage`] otherwise.
     pub fn open(path: &Path) -> Result<Self, DocrootError> {
-        fs::create_dir_all(path)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)?;
         let root = Dir::open_ambient_dir(path, ambient_authority())?;
         let mut options = OpenOptions::new();
         options

@@ -1,0 +1,176 @@
+//! One attempt at one part: its bytes go through the door and into the docroot, in the order of their lane.
+//!
+//! The door is [`PartReader`]: the framing of every segment and of the seal is checked as the bytes pass, and
+//! each segment's (IV, tag) pair is picked up on the way. Nothing is buffered for it.
+
+use bytes::Bytes;
+use sealift_docroot::{DocrootError, PartWriter};
+use sealift_protocol::format::PartReader;
+use sealift_protocol::limits::SEAL_BYTES;
+use sealift_protocol::{Code, Pair};
+use tokio::sync::{Mutex, Notify};
+
+/// Bytes of the seal.
+const SEAL: usize = SEAL_BYTES as usize;
+
+/// An open attempt.
+pub(crate) struct OpenAttempt {
+    work: Mutex<Work>,
+    changed: Notify,
+}
+
+struct Work {
+    state: State,
+    reader: Option<PartReader>,
+    left: u64,
+    /// The last 48 bytes so far, of a file's last part: in the end, the seal.
+    tail: Option<Vec<u8>>,
+}
+
+enum State {
+    Writing(PartWriter),
+    Failed(Code),
+    /// Ended, or handed over to be made durable. Bytes that come now are dropped.
+    Over,
+}
+
+/// What a durable attempt has stored.
+pub(crate) struct Arrived {
+    pub(crate) pairs: Vec<Pair>,
+    pub(crate) seal: Option<[u8; SEAL]>,
+}
+
+impl OpenAttempt {
+    pub(crate) fn new(writer: PartWriter, reader: PartReader, length: u64, is_last: bool) -> Self {
+        let work = Work {
+            state: State::Writing(writer),
+            reader: Some(reader),
+            left: length,
+            tail: is_last.then(Vec::new),
+        };
+        Self {
+            work: Mutex::new(work),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Checks and writes the next bytes. Bytes of an attempt that is over are dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::BadFraming`], or why the docroot did not take them. The attempt has failed then.
+    pub(crate) async fn write(&self, slices: Vec<Bytes>) -> Result<(), Code> {
+        let mut work = self.work.lock().await;
+        let result = work.write(slices).await;
+        if let Err(code) = result {
+            work.end(State::Failed(code)).await;
+        }
+        if result.is_err() || work.left == 0 {
+            self.changed.notify_waiters();
+        }
+        result
+    }
+
+    /// Waits until all bytes have arrived and are durable (S6). `Err(None)`: the attempt was ended.
+    pub(crate) async fn durable(&self) -> Result<Arrived, Option<Code>> {
+        let (writer, reader, tail) = loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let mut work = self.work.lock().await;
+                if let State::Failed(code) = work.state {
+                    return Err(Some(code));
+                }
+                if work.left == 0 || matches!(work.state, State::Over) {
+                    let State::Writing(writer) = std::mem::replace(&mut work.state, State::Over)
+                    else {
+                        return Err(None);
+                    };
+                    break (writer, work.reader.take(), work.tail.take());
+                }
+            }
+            changed.await;
+        };
+        let pairs = reader
+            .ok_or(None)?
+            .finish()
+            .map_err(|_| Some(Code::BadFraming))?;
+        writer
+            .durable()
+            .await
+            .map_err(|error| Some(storage_code(&error)))?;
+        let seal = tail.and_then(|tail| tail.try_into().ok());
+        Ok(Arrived { pairs, seal })
+    }
+
+    /// Ends the attempt; returns when its last write has ended (S2).
+    pub(crate) async fn stop(&self) {
+        self.work.lock().await.end(State::Over).await;
+        self.changed.notify_waiters();
+    }
+}
+
+impl Work {
+    async fn write(&mut self, slices: Vec<Bytes>) -> Result<(), Code> {
+        let (State::Writing(writer), Some(reader)) = (&mut self.state, &mut self.reader) else {
+            return Ok(());
+        };
+        let mut length = 0;
+        for slice in &slices {
+            reader.feed(slice).map_err(|_| Code::BadFraming)?;
+            length += slice.len() as u64;
+        }
+        if let Some(tail) = &mut self.tail {
+            keep_last(tail, &slices);
+        }
+        writer
+            .write(slices)
+            .await
+            .map_err(|error| storage_code(&error))?;
+        self.left = self.left.saturating_sub(length);
+        Ok(())
+    }
+
+    async fn end(&mut self, state: State) {
+        if let State::Writing(writer) = std::mem::replace(&mut self.state, state) {
+            writer.stop().await;
+        }
+    }
+}
+
+/// Keeps the last 48 bytes of everything that passed.
+fn keep_last(tail: &mut Vec<u8>, slices: &[Bytes]) {
+    for slice in slices {
+        tail.extend_from_slice(&slice[slice.len().saturating_sub(SEAL)..]);
+        tail.drain(..tail.len().saturating_sub(SEAL));
+    }
+}
+
+/// The code that a person sees; the cause goes to the log.
+pub(crate) fn storage_code(error: &DocrootError) -> Code {
+    match error {
+        DocrootError::DiskFull => Code::StorageFull,
+        other => {
+            tracing::error!(error = %other, "the docroot failed");
+            Code::StorageFailed
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seal_is_kept_however_the_bytes_are_cut() {
+        let bytes: Vec<u8> = (0..200).collect();
+        for cut in [1, 7, 47, 48, 49, 200] {
+            let mut tail = Vec::new();
+            for slice in bytes.chunks(cut) {
+                keep_last(&mut tail, &[Bytes::copy_from_slice(slice)]);
+            }
+            assert_eq!(tail, bytes[152..]);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Limits for all lanes together: how many there may be, and how much memory their data may take.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What a lane holds while a part is under way: one slice being received, one being written.
+const PART_BYTES: u32 = 2 << 20;
+/// The unit of the memory budget: semaphores count to 2^32 only on some machines.
+const UNIT_BYTES: u32 = 1 << 10;
+
+/// The limits.
+pub(crate) struct Budget {
+    memory: Arc<Semaphore>,
+    lanes: Arc<Semaphore>,
+    lanes_per_address_max: u32,
+    by_address: Arc<Mutex<HashMap<IpAddr, u32>>>,
+}
+
+/// Room for one lane, given back when dropped.
+pub(crate) struct Admission {
+    address: IpAddr,
+    by_address: Arc<Mutex<HashMap<IpAddr, u32>>>,
+    _lane: OwnedSemaphorePermit,
+}
+
+impl Budget {
+    pub(crate) fn new(memory_bytes: u64, lanes_max: u32, lanes_per_address_max: u32) -> Self {
+        let units = (memory_bytes / u64::from(UNIT_BYTES))
+            .clamp(u64::from(PART_BYTES / UNIT_BYTES), 1 << 28);
+        Self {
+            memory: Arc::new(Semaphore::new(units as usize)),
+            lanes: Arc::new(Semaphore::new(lanes_max as usize)),
+            lanes_per_address_max,
+            by_address: Arc::default(),
+        }
+    }
+
+    /// Room for one more lane from an address; `None` when there is none.
+    pub(crate) fn admit(&self, address: IpAddr) -> Option<Admission> {
+        let lane = Arc::clone(&self.lanes).try_acquire_owned().ok()?;
+        let address = network(address);
+        let mut by_address = self
+            .by_address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let count = by_address.entry(address).or_default();
+        if *count >= self.lanes_per_address_max {
+            return None;
+        }
+        *count += 1;
+        Some(Admission {
+            address,
+            by_address: Arc::clone(&self.by_address),
+            _lane: lane,
+        })
+    }
+
+    /// Memory for a part under way; waits for it.
+    pub(crate) async fn part(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.memory)
+            .acquire_many_owned(PART_BYTES / UNIT_BYTES)
+            .await
+            .ok()
+    }
+
+    /// Memory for a receive window, if there is any just now.
+    pub(crate) fn window(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.memory)
+            .try_acquire_many_owned(bytes.div_ceil(UNIT_BYTES))
+            .ok()
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut by_address = self
+            .by_address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = by_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// One household: an IPv4 address, or the /64 network of an IPv6 one.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_cannot_take_all_lanes() {
+        let budget = Budget::new(1 << 20, 3, 2);
+        let (a, b): (IpAddr, IpAddr) = (
+            "2001:db8::1".parse().unwrap(),
+            "2001:db8::2".parse().unwrap(),
+        );
+        let first = budget.admit(a);
+        let second = budget.admit(b);
+        assert!(first.is_some() && second.is_some() && budget.admit(a).is_none());
+        let other = budget.admit("192.0.2.1".parse().unwrap());
+        assert!(other.is_some() && budget.admit("192.0.2.2".parse().unwrap()).is_none());
+        drop(first);
+        assert!(budget.admit(b).is_some());
+    }
+}

@@ -1,0 +1,133 @@
+//! TCP connections: accepted, limited, given time limits, and served as HTTP/1.1.
+//!
+//! `axum::serve` has no time limits, so this loop is ours. HTTP/1.1 alone is offered: it carries WebSockets
+//! everywhere, and measured faster than HTTP/2 for downloads.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::HeaderMap;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use sealift_protocol::limits::{CONNECTIONS_MAX, HANDSHAKE_MAX, REQUEST_BYTES_MAX, REQUEST_MAX};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+use crate::settings::Settings;
+use crate::stall::Stalling;
+
+/// How long requests under way may take when the relay stops.
+const GRACE: Duration = Duration::from_secs(5);
+/// Pause after a failed accept, usually for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The other end of a connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer(SocketAddr);
+
+impl Peer {
+    /// The client's address: the connection's, or what the proxy in front reports.
+    pub(crate) fn client(self, settings: &Settings, headers: &HeaderMap) -> IpAddr {
+        let forwarded = headers
+            .get("x-forwarded-for")
+            .filter(|_| settings.tls_at_proxy);
+        forwarded
+            .and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok())
+            .unwrap_or(self.0.ip())
+    }
+}
+
+/// Serves connections until told to stop; then waits a little for requests under way.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    app: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &room) => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let Some((stream, address, permit)) = accepted else {
+            continue;
+        };
+        let (tls, app, watcher) = (tls.clone(), app.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            let result = async {
+                match tls {
+                    None => talk(stream, address, app, watcher).await,
+                    Some(tls) => {
+                        let stream = timeout(HANDSHAKE_MAX, tls.accept(stream)).await??;
+                        talk(stream, address, app, watcher).await
+                    }
+                }
+            };
+            if let Err(error) = result.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    let _ = timeout(GRACE, graceful.shutdown()).await;
+}
+
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(room).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, address)) => {
+            let _ = stream.set_nodelay(true);
+            Some((stream, address, permit))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+async fn talk<S>(
+    stream: S,
+    address: SocketAddr,
+    app: Router,
+    watcher: hyper_util::server::graceful::Watcher,
+) -> anyhow::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(address));
+        app.clone().oneshot(request)
+    });
+    // A builder that must guess the version would wait for its first bytes without a time limit.
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_MAX)
+        .max_buf_size(REQUEST_BYTES_MAX);
+    let connection =
+        builder.serve_connection_with_upgrades(TokioIo::new(Stalling::new(stream)), service);
+    watcher
+        .watch(connection.into_owned())
+        .await
+        .map_err(anyhow::Error::from_boxed)
+}

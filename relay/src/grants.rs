@@ -1,0 +1,163 @@
+//! Grants: short-lived permission to send, signed by the relay and checked by it alone.
+//!
+//! ```text
+//! grant = base64url( 1 ‖ id (16) ‖ expires_at (8) ‖ bytes_max (8) ‖ HMAC-SHA-256 of the 33 bytes before (32) )
+//! ```
+//! The key lies in `secrets/grants.key`, readable by the relay's user alone. Whoever has it can make grants.
+
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use data_encoding::BASE64URL_NOPAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sealift_protocol::Code;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::records::GrantUse;
+
+const VERSION: u8 = 1;
+const CLAIMS_BYTES: usize = 33;
+const MAC_BYTES: usize = 32;
+
+/// Signs and checks grants.
+pub struct Grants {
+    key: Zeroizing<[u8; 32]>,
+}
+
+impl Grants {
+    /// Reads the key from the folder for secrets; makes it when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or written, or does not hold 32 bytes.
+    pub fn open(secrets: &Path) -> io::Result<Self> {
+        let path = secrets.join("grants.key");
+        let mut key = Zeroizing::new([0; 32]);
+        match std::fs::read(&path) {
+            Ok(bytes) => {
+                let bytes = Zeroizing::new(bytes);
+                let wrong = || {
+                    io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "grants.key does not hold 32 bytes",
+                    )
+                };
+                *key = bytes.as_slice().try_into().map_err(|_| wrong())?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                getrandom::fill(&mut *key).map_err(io::Error::other)?;
+                let mut file = std::fs::OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(&path)?;
+                file.write_all(&*key)?;
+                file.sync_all()?;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(Self { key })
+    }
+
+    /// A new grant that allows `bytes_max` bytes of sealed bodies until `expires_at`, in seconds since 1970.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no randomness.
+    pub fn issue(&self, expires_at: u64, bytes_max: u64) -> io::Result<String> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(io::Error::other)?;
+        let mut grant = vec![VERSION];
+        grant.extend(id);
+        grant.extend(expires_at.to_be_bytes());
+        grant.extend(bytes_max.to_be_bytes());
+        let mac = self.mac(&grant).finalize().into_bytes();
+        grant.extend(mac);
+        Ok(BASE64URL_NOPAD.encode(&grant))
+    }
+
+    /// What a grant allows, if it is one of ours and not over.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::GrantInvalid`] or [`Code::GrantExpired`].
+    pub fn check(&self, grant: &str, now: u64) -> Result<GrantUse, Code> {
+        let bytes = BASE64URL_NOPAD
+            .decode(grant.as_bytes())
+            .map_err(|_| Code::GrantInvalid)?;
+        let (claims, mac) = bytes
+            .split_first_chunk::<CLAIMS_BYTES>()
+            .ok_or(Code::GrantInvalid)?;
+        if mac.len() != MAC_BYTES || self.mac(claims).verify_slice(mac).is_err() {
+            return Err(Code::GrantInvalid);
+        }
+        let [version, fields @ ..] = claims;
+        let (id, fields) = fields.split_first_chunk::<16>().ok_or(Code::GrantInvalid)?;
+        let (expires_at, bytes_max) = fields.split_first_chunk::<8>().ok_or(Code::GrantInvalid)?;
+        let bytes_max: [u8; 8] = bytes_max.try_into().map_err(|_| Code::GrantInvalid)?;
+        if *version != VERSION {
+            return Err(Code::GrantInvalid);
+        }
+        if u64::from_be_bytes(*expires_at) <= now {
+            return Err(Code::GrantExpired);
+        }
+        Ok(GrantUse {
+            id: *id,
+            bytes_max: u64::from_be_bytes(bytes_max),
+        })
+    }
+
+    #[allow(clippy::expect_used)] // HMAC takes keys of any length (RFC 2104).
+    fn mac(&self, claims: &[u8]) -> Hmac<Sha256> {
+        let mut mac = Hmac::new_from_slice(&*self.key).expect("a key of any length");
+        mac.update(claims);
+        mac
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grants_are_short_lived_signed_and_of_this_relay() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let grants = Grants::open(dir.path()).unwrap();
+        let grant = grants.issue(1000, 5).unwrap();
+        let again = Grants::open(dir.path()).unwrap();
+        assert_eq!(again.check(&grant, 999).unwrap().bytes_max, 5);
+        assert_eq!(again.check(&grant, 1000).unwrap_err(), Code::GrantExpired);
+        assert_eq!(again.check("", 1).unwrap_err(), Code::GrantInvalid);
+        let mut bytes = BASE64URL_NOPAD.decode(grant.as_bytes()).unwrap();
+        for at in 0..bytes.len() {
+            bytes[at] ^= 1;
+            assert_eq!(
+                again.check(&BASE64URL_NOPAD.encode(&bytes), 1).unwrap_err(),
+                Code::GrantInvalid
+            );
+            bytes[at] ^= 1;
+        }
+        let other = tempfile::TempDir::new().unwrap();
+        assert_eq!(
+            Grants::open(other.path())
+                .unwrap()
+                .check(&grant, 1)
+                .unwrap_err(),
+            Code::GrantInvalid
+        );
+    }
+
+    #[test]
+    fn the_key_is_for_the_relay_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::TempDir::new().unwrap();
+        Grants::open(dir.path()).unwrap();
+        let mode = std::fs::metadata(dir.path().join("grants.key"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,203 @@
+//! One lane, whatever it travels on: frames in, answers out, at most about two slices of data in memory.
+//!
+//! Reading and writing are separate, so that an answer never waits for data. A lane that says nothing for a
+//! minute, or does not read what it is told, is closed.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _};
+use sealift_protocol::Code;
+use sealift_protocol::frame::{Decoder, Frame, control_frame};
+use sealift_protocol::limits::{ANSWER_MAX, HELLO_MAX, LANE_IDLE_MAX};
+use sealift_protocol::message::{ClientMessage, Hello, RelayMessage};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use tokio::time::timeout;
+
+use crate::budget::Budget;
+use crate::package::{Closed, Lane};
+use crate::relay::Relay;
+
+/// Small pieces of data are gathered up to this before they are written.
+const GATHER_BYTES: usize = 256 << 10;
+/// Messages sent in one go.
+const BATCH_MESSAGES: usize = 64;
+
+/// Serves a lane to its end.
+pub(crate) async fn serve<I, O>(relay: Arc<Relay>, mut input: I, mut output: O)
+where
+    I: Stream<Item = Bytes> + Unpin + Send,
+    O: Sink<Bytes> + Unpin + Send + 'static,
+{
+    let mut decoder = Decoder::new();
+    let opened = async {
+        let hello = timeout(HELLO_MAX, hello(&mut input, &mut decoder))
+            .await
+            .map_err(|_| Code::Malformed)??;
+        let (package, negotiated) = relay.packages.admit(&relay, &hello).await?;
+        package.open(hello, negotiated)
+    };
+    let (lane, inbox) = match opened.await {
+        Ok(opened) => opened,
+        Err(code) => {
+            tracing::debug!(code = code.as_str(), "a lane was refused");
+            let refusal = control_frame(&RelayMessage::refused(code, None).encode()).into();
+            let _ = timeout(ANSWER_MAX, output.send(refusal)).await;
+            let _ = timeout(ANSWER_MAX, output.close()).await;
+            return;
+        }
+    };
+    let ended = Arc::new(Notify::new());
+    let writer = tokio::spawn(write(output, inbox, Arc::clone(&ended)));
+    let mut reader = Reader {
+        lane,
+        gathered: Vec::new(),
+        length: 0,
+        budget: &relay.budget,
+        held: None,
+    };
+    let end = reader.read(&mut input, &mut decoder, &ended).await;
+    tracing::debug!(end, "a lane ended");
+    drop(reader);
+    let _ = writer.await;
+}
+
+/// The first message, which must be a hello.
+async fn hello(
+    input: &mut (impl Stream<Item = Bytes> + Unpin),
+    decoder: &mut Decoder,
+) -> Result<Hello, Code> {
+    loop {
+        match decoder.next() {
+            Ok(Some(Frame::Control(message))) => match ClientMessage::decode(&message) {
+                Ok(ClientMessage::Hello(hello)) => return Ok(hello),
+                _ => return Err(Code::Malformed),
+            },
+            Ok(None) => decoder.push(input.next().await.ok_or(Code::NetworkLost)?),
+            _ => return Err(Code::Malformed),
+        }
+    }
+}
+
+/// Sends what the session says until it lets go of the lane.
+async fn write<O: Sink<Bytes> + Unpin>(
+    mut output: O,
+    mut inbox: mpsc::Receiver<RelayMessage>,
+    ended: Arc<Notify>,
+) {
+    let mut batch = Vec::with_capacity(BATCH_MESSAGES);
+    while inbox.recv_many(&mut batch, BATCH_MESSAGES).await > 0 {
+        let mut bytes = BytesMut::new();
+        for message in batch.drain(..) {
+            bytes.extend_from_slice(&control_frame(&message.encode()));
+        }
+        if !matches!(
+            timeout(ANSWER_MAX, output.send(bytes.freeze())).await,
+            Ok(Ok(()))
+        ) {
+            break;
+        }
+    }
+    ended.notify_one();
+    let _ = timeout(ANSWER_MAX, output.close()).await;
+}
+
+struct Reader<'a> {
+    lane: Lane,
+    gathered: Vec<Bytes>,
+    length: usize,
+    budget: &'a Budget,
+    /// Memory for the part under way.
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Reader<'_> {
+    /// Reads frames until the lane ends; says why it did.
+    async fn read(
+        &mut self,
+        input: &mut (impl Stream<Item = Bytes> + Unpin),
+        decoder: &mut Decoder,
+        ended: &Notify,
+    ) -> &'static str {
+        loop {
+            loop {
+                match decoder.next() {
+                    Ok(None) => break,
+                    Ok(Some(frame)) => {
+                        if self.frame(frame).await.is_err() {
+                            return "closed";
+                        }
+                    }
+                    Err(_) => return "bad frame",
+                }
+            }
+            let ready = if self.gathered.is_empty() {
+                None
+            } else {
+                input.next().now_or_never()
+            };
+            let next = match ready {
+                Some(next) => next,
+                None => {
+                    if self.flush().await.is_err() {
+                        return "closed";
+                    }
+                    tokio::select! {
+                        next = timeout(LANE_IDLE_MAX, input.next()) => match next {
+                            Ok(next) => next,
+                            Err(_) => return "idle",
+                        },
+                        () = ended.notified() => return "ended",
+                    }
+                }
+            };
+            match next {
+                Some(chunk) => decoder.push(chunk),
+                None => {
+                    return if self.flush().await.is_ok() {
+                        "gone"
+                    } else {
+                        "closed"
+                    };
+                }
+            }
+        }
+    }
+
+    async fn frame(&mut self, frame: Frame) -> Result<(), Closed> {
+        match frame {
+            Frame::Data(bytes) => {
+                self.length += bytes.len();
+                self.gathered.push(bytes);
+                if self.length >= GATHER_BYTES {
+                    self.flush().await
+                } else {
+                    Ok(())
+                }
+            }
+            Frame::Control(bytes) => {
+                self.flush().await?;
+                let message = ClientMessage::decode(&bytes).map_err(|_| Closed)?;
+                match message {
+                    ClientMessage::Hello(_) => return Err(Closed),
+                    // Another lane's memory is waited for here: this lane is simply not read meanwhile.
+                    ClientMessage::BeginPart { .. } if self.held.is_none() => {
+                        self.held = self.budget.part().await
+                    }
+                    ClientMessage::BeginPart { .. } | ClientMessage::GetPairs { .. } => {}
+                    _ => self.held = None,
+                }
+                self.lane.message(message);
+                Ok(())
+            }
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), Closed> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        self.length = 0;
+        self.lane.data(std::mem::take(&mut self.gathered)).await
+    }
+}

@@ -1,0 +1,352 @@
+//! A package whose session is live: the session's state machine, its lanes, and its storage, wired together.
+//!
+//! The state machine decides everything and is asked under a short lock. Data does not pass through it: a lane
+//! asks where the next bytes belong, and writes them to the attempt itself.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sealift_protocol::limits::{FILES_MAX, LANE_REQUESTS_MAX, RELAY_LANES_MAX};
+use sealift_protocol::message::{ClientMessage, Hello, Negotiated, PackageState, RelayMessage};
+use sealift_protocol::session::{
+    RelayAction, RelayEvent, RelayPolicy, RelaySession, Route, Snapshot,
+};
+use sealift_protocol::{Code, Epoch, LaneId, PackageId};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+use crate::attempt::OpenAttempt;
+use crate::records::{self, AttemptKey, GrantUse};
+use crate::store::{Storage, Store};
+
+/// Messages that may wait for a lane's client to read them. One that lets more pile up is cut off.
+const OUTBOX_MESSAGES: usize = 4 * LANE_REQUESTS_MAX;
+
+/// A live package.
+pub(crate) struct Package {
+    store: Store,
+    origin: Instant,
+    state: Mutex<State>,
+    wake: Arc<Notify>,
+}
+
+struct State {
+    session: RelaySession,
+    lanes: HashMap<LaneId, LaneEnd>,
+    next_lane: u32,
+    /// Deleted or draining: takes no lane any more.
+    closed: Option<Code>,
+}
+
+/// The package's end of a lane. Dropping the outbox lets the lane end when it has sent everything.
+struct LaneEnd {
+    outbox: mpsc::Sender<RelayMessage>,
+    ready: Arc<Notify>,
+}
+
+/// A lane's end of its package. Dropping it tells the session that the lane is gone.
+pub(crate) struct Lane {
+    package: Arc<Package>,
+    id: LaneId,
+    ready: Arc<Notify>,
+    /// The attempt that the last bytes went to.
+    current: Option<(AttemptKey, Arc<OpenAttempt>)>,
+}
+
+/// The lane must be closed: its client broke the protocol, or the session has ended it.
+#[derive(Debug)]
+pub(crate) struct Closed;
+
+impl Package {
+    /// A session over what the records know; `owner_sha256` and `grant` are used when they know nothing.
+    pub(crate) fn new(
+        storage: Arc<Storage>,
+        id: PackageId,
+        known: Option<&records::Package>,
+        owner_sha256: sealift_protocol::Sha256Hash,
+        grant: Option<GrantUse>,
+    ) -> Arc<Self> {
+        let files = known.map_or(&[][..], |package| &package.files);
+        let policy = RelayPolicy {
+            lanes_max: RELAY_LANES_MAX,
+            files_max: FILES_MAX,
+        };
+        let now = Instant::now();
+        let package = Arc::new(Self {
+            store: Store::new(storage, id, owner_sha256, grant, files),
+            origin: now,
+            state: Mutex::new(State {
+                session: RelaySession::new(snapshot(known), policy, Duration::ZERO),
+                lanes: HashMap::new(),
+                next_lane: 0,
+                closed: None,
+            }),
+            wake: Arc::default(),
+        });
+        tokio::spawn(keep_time(Arc::downgrade(&package)));
+        package
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Opens a lane for an authorised client. What the session says comes out of the receiver.
+    ///
+    /// # Errors
+    ///
+    /// The code for the client when the package takes no lanes any more.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        hello: Hello,
+        negotiated: Negotiated,
+    ) -> Result<(Lane, mpsc::Receiver<RelayMessage>), Code> {
+        let (outbox, inbox) = mpsc::channel(OUTBOX_MESSAGES);
+        let ready = Arc::new(Notify::new());
+        let id = {
+            let mut state = self.state();
+            if let Some(code) = state.closed {
+                return Err(code);
+            }
+            let id = LaneId(state.next_lane);
+            state.next_lane = state.next_lane.wrapping_add(1);
+            state.lanes.insert(
+                id,
+                LaneEnd {
+                    outbox,
+                    ready: Arc::clone(&ready),
+                },
+            );
+            id
+        };
+        self.handle(RelayEvent::LaneOpened {
+            lane: id,
+            hello,
+            negotiated,
+        });
+        Ok((
+            Lane {
+                package: Arc::clone(self),
+                id,
+                ready,
+                current: None,
+            },
+            inbox,
+        ))
+    }
+
+    /// Tells the session that nothing new is to be begun.
+    pub(crate) fn drain(self: &Arc<Self>) {
+        self.handle(RelayEvent::Drain);
+    }
+
+    /// Ends all lanes with a reason, and takes none any more. Returns when no write is under way.
+    pub(crate) async fn shut(&self, code: Code) {
+        let lanes: Vec<LaneEnd> = {
+            let mut state = self.state();
+            state.closed = Some(code);
+            state.lanes.drain().map(|(_, lane)| lane).collect()
+        };
+        for LaneEnd { outbox, ready } in lanes {
+            let _ = outbox.try_send(RelayMessage::refused(code, None));
+            drop(outbox);
+            ready.notify_one();
+        }
+        self.store.stop_writes().await;
+    }
+
+    /// Whether the session may be forgotten and loaded again.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state().session.is_idle(self.now())
+    }
+
+    /// Whether no part and no request is under way.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.state().session.is_quiet()
+    }
+
+    fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handle(self: &Arc<Self>, event: RelayEvent) {
+        let mut state = self.state();
+        state.session.handle(self.now(), event);
+        self.act(&mut state);
+    }
+
+    fn route(self: &Arc<Self>, lane: LaneId, length: usize) -> Route {
+        let mut state = self.state();
+        if !state.lanes.contains_key(&lane) {
+            return Route::Violation;
+        }
+        let route = state.session.data(self.now(), lane, length);
+        self.act(&mut state);
+        route
+    }
+
+    /// Does what the session wants. Storage works on tasks of its own; its answers come back as events.
+    fn act(self: &Arc<Self>, state: &mut State) {
+        while let Some(action) = state.session.poll() {
+            match action {
+                RelayAction::Send { lane, message } => state.send(lane, message),
+                RelayAction::CloseLane { lane } => state.close(lane),
+                RelayAction::LaneReady { lane } => {
+                    if let Some(lane) = state.lanes.get(&lane) {
+                        lane.ready.notify_one();
+                    }
+                }
+                RelayAction::Storage { ticket, request } => {
+                    let package = Arc::clone(self);
+                    tokio::spawn(async move {
+                        let result = package.store.execute(request).await;
+                        package.handle(RelayEvent::Stored { ticket, result });
+                    });
+                }
+            }
+        }
+        self.wake.notify_one();
+    }
+}
+
+impl State {
+    /// A client that does not read its answers loses the lane: nothing may pile up for it.
+    fn send(&mut self, lane: LaneId, message: RelayMessage) {
+        let full = self
+            .lanes
+            .get(&lane)
+            .is_some_and(|end| end.outbox.try_send(message).is_err());
+        if full {
+            self.close(lane);
+        }
+    }
+
+    fn close(&mut self, lane: LaneId) {
+        if let Some(end) = self.lanes.remove(&lane) {
+            end.ready.notify_one();
+        }
+    }
+}
+
+impl Lane {
+    /// A control message of this lane.
+    pub(crate) fn message(&self, message: ClientMessage) {
+        self.package.handle(RelayEvent::Message {
+            lane: self.id,
+            message,
+        });
+    }
+
+    /// The next bytes of this lane's current part. Returns when the write before this one has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`]: end the lane.
+    pub(crate) async fn data(&mut self, slices: Vec<Bytes>) -> Result<(), Closed> {
+        let length = slices.iter().map(Bytes::len).sum();
+        loop {
+            match self.package.route(self.id, length) {
+                Route::Write {
+                    file,
+                    part,
+                    epoch,
+                    attempt,
+                    offset: _,
+                } => {
+                    let key = self.package.store.key(file, part, epoch, attempt);
+                    if let Some(open) = self.attempt(key)
+                        && let Err(code) = open.write(slices).await
+                    {
+                        self.package.handle(RelayEvent::AttemptFailed {
+                            file,
+                            part,
+                            epoch,
+                            attempt,
+                            code,
+                        });
+                    }
+                    return Ok(());
+                }
+                Route::Discard => return Ok(()),
+                Route::Hold => self.ready.notified().await,
+                Route::Violation => return Err(Closed),
+            }
+        }
+    }
+
+    fn attempt(&mut self, key: AttemptKey) -> Option<&OpenAttempt> {
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|(current, _)| *current != key)
+        {
+            self.current = self.package.store.attempt(&key).map(|open| (key, open));
+        }
+        self.current.as_ref().map(|(_, open)| &**open)
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.package.state().lanes.remove(&self.id);
+        self.package
+            .handle(RelayEvent::LaneClosed { lane: self.id });
+    }
+}
+
+/// Wakes the session when it asked for it, for as long as the package lives.
+async fn keep_time(package: Weak<Package>) {
+    const LONG: Duration = Duration::from_secs(30);
+    loop {
+        let Some(live) = package.upgrade() else {
+            return;
+        };
+        let wait = live
+            .state()
+            .session
+            .next_wake()
+            .map_or(LONG, |at| at.saturating_sub(live.now()).min(LONG));
+        let wake = Arc::clone(&live.wake);
+        let changed = wake.notified();
+        tokio::pin!(changed);
+        changed.as_mut().enable();
+        if wait.is_zero() {
+            live.handle(RelayEvent::Wake);
+            // Even a session that always wants to be woken leaves room for others.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            continue;
+        }
+        drop(live);
+        let _ = tokio::time::timeout(wait, changed).await;
+    }
+}
+
+/// What the records know, in the session's words.
+fn snapshot(known: Option<&records::Package>) -> Snapshot {
+    let Some(package) = known else {
+        return Snapshot {
+            state: PackageState::Absent,
+            epoch: Epoch(0),
+            client_id: None,
+            keyring_sha256: None,
+            draft_sha256: None,
+            expires_at: None,
+            files: Vec::new(),
+        };
+    };
+    Snapshot {
+        state: package.state,
+        epoch: package.epoch,
+        client_id: Some(package.client_id),
+        keyring_sha256: package.keyring.map(|keyring| keyring.sha256),
+        draft_sha256: package.draft_sha256,
+        expires_at: (package.state == PackageState::Finished).then_some(package.expires_at),
+        files: package.files.iter().map(Into::into).collect(),
+    }
+}

@@ -1,0 +1,164 @@
+//! All live packages, and who may open a lane to one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sealift_protocol::message::{Hello, Negotiated, sha256};
+use sealift_protocol::{Code, OwnerToken, PackageId, Sha256Hash};
+use subtle::ConstantTimeEq as _;
+use tokio::sync::Mutex;
+
+use crate::clock;
+use crate::package::Package;
+use crate::records::{Change, GrantUse};
+use crate::relay::Relay;
+
+/// The live packages.
+#[derive(Default)]
+pub(crate) struct Packages {
+    live: Mutex<HashMap<PackageId, Arc<Package>>>,
+}
+
+impl Packages {
+    /// The package that a client says hello to, if it may send into it. The owner token decides (rule L4);
+    /// a package that does not exist yet needs a grant.
+    pub(crate) async fn admit(
+        &self,
+        relay: &Relay,
+        hello: &Hello,
+    ) -> Result<(Arc<Package>, Negotiated), Code> {
+        let negotiated = Negotiated::from_hello(hello)?;
+        if relay.is_draining() {
+            return Err(Code::Draining);
+        }
+        let owner = sha256(&hello.owner_token.0);
+        let mut live = self.live.lock().await;
+        if let Some(package) = live.get(&hello.package) {
+            same(package.store().owner_sha256(), owner)?;
+            return Ok((Arc::clone(package), negotiated));
+        }
+        let known = relay
+            .storage
+            .records
+            .package(hello.package)
+            .await
+            .map_err(|_| Code::StorageFailed)?;
+        let grant = match &known {
+            Some(package) if package.deleting || package.expires_at <= clock::unix_seconds() => {
+                return Err(Code::Expired);
+            }
+            Some(package) => same(package.owner_sha256, owner).map(|()| None)?,
+            None => may_create(relay, hello.grant.as_deref())?,
+        };
+        let storage = Arc::clone(&relay.storage);
+        let package = Package::new(storage, hello.package, known.as_ref(), owner, grant);
+        live.insert(hello.package, Arc::clone(&package));
+        Ok((package, negotiated))
+    }
+
+    /// Deletes a package for whoever has its owner token. Its lanes are closed.
+    pub(crate) async fn delete(
+        &self,
+        relay: &Relay,
+        id: PackageId,
+        token: &OwnerToken,
+    ) -> Result<(), Code> {
+        let known = relay
+            .storage
+            .records
+            .package(id)
+            .await
+            .map_err(|_| Code::StorageFailed)?;
+        let known = known
+            .filter(|package| !package.deleting)
+            .ok_or(Code::NotFound)?;
+        same(known.owner_sha256, sha256(&token.0))?;
+        self.remove(relay, id).await
+    }
+
+    /// Deletes a package whose time is over, unless someone is sending into it: that prolongs it.
+    pub(crate) async fn expire(&self, relay: &Relay, id: PackageId) -> Result<(), Code> {
+        if self.live.lock().await.contains_key(&id) {
+            let expires_at =
+                clock::unix_seconds().saturating_add(relay.storage.policy.unfinished_s);
+            let prolong = Change::Prolong {
+                package: id,
+                expires_at,
+            };
+            if relay
+                .storage
+                .records
+                .apply(prolong)
+                .await
+                .map_err(|_| Code::StorageFailed)?
+            {
+                return Ok(());
+            }
+        }
+        self.remove(relay, id).await
+    }
+
+    async fn remove(&self, relay: &Relay, id: PackageId) -> Result<(), Code> {
+        // Held to the end, so that no new session starts on what is being deleted.
+        let mut live = self.live.lock().await;
+        match live.remove(&id) {
+            Some(package) => {
+                package.shut(Code::NotFound).await;
+                package.store().delete_all().await
+            }
+            None => relay.storage.delete(id).await,
+        }
+    }
+
+    /// Forgets sessions that nobody has used for a while.
+    pub(crate) async fn forget_idle(&self) {
+        let mut live = self.live.lock().await;
+        live.retain(|_, package| !package.is_idle());
+    }
+
+    /// Tells every session that the relay is stopping.
+    pub(crate) async fn drain(&self) {
+        for package in self.live.lock().await.values() {
+            package.drain();
+        }
+    }
+
+    /// Whether no session has work under way.
+    pub(crate) async fn all_quiet(&self) -> bool {
+        self.live
+            .lock()
+            .await
+            .values()
+            .all(|package| package.is_quiet())
+    }
+
+    /// Closes all lanes; returns when no write is under way.
+    pub(crate) async fn shut(&self) {
+        let live: Vec<_> = self
+            .live
+            .lock()
+            .await
+            .drain()
+            .map(|(_, package)| package)
+            .collect();
+        for package in live {
+            package.shut(Code::Draining).await;
+        }
+    }
+}
+
+fn same(known: Sha256Hash, offered: Sha256Hash) -> Result<(), Code> {
+    if bool::from(known.0.ct_eq(&offered.0)) {
+        Ok(())
+    } else {
+        Err(Code::Unauthorized)
+    }
+}
+
+fn may_create(relay: &Relay, grant: Option<&str>) -> Result<Option<GrantUse>, Code> {
+    match grant {
+        Some(grant) => relay.grants.check(grant, clock::unix_seconds()).map(Some),
+        None if relay.settings.open_uploads => Ok(None),
+        None => Err(Code::GrantRequired),
+    }
+}

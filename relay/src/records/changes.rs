@@ -1,0 +1,198 @@
+//! Every [`Change`] as SQL. A change that does not hold touches no row.
+
+use sealift_protocol::Pair;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection};
+use sqlx::{Sqlite, query};
+
+use super::{AttemptKey, Change, File, FileState, GrantUse};
+use sealift_protocol::PackageId;
+use sealift_protocol::message::Role;
+
+type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
+
+/// A number as SQLite stores it. Lengths are limited far below 2^63 before they come here.
+pub(super) fn sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn role_number(role: Role) -> i64 {
+    match role {
+        Role::Content => 0,
+        Role::Manifest => 1,
+    }
+}
+
+pub(super) fn state_number(state: FileState) -> i64 {
+    match state {
+        FileState::Receiving => 0,
+        FileState::Committing => 1,
+        FileState::Committed => 2,
+    }
+}
+
+/// Applies one change within the transaction that is open. Returns whether its condition held.
+pub(super) async fn apply(connection: &mut SqliteConnection, change: Change) -> sqlx::Result<bool> {
+    let mut held = false;
+    for statement in statements(change) {
+        held |= statement.execute(&mut *connection).await?.rows_affected() > 0;
+    }
+    Ok(held)
+}
+
+/// The statements of a change. All of them share its condition; at least one touches a row when it holds.
+fn statements(change: Change) -> Vec<Query> {
+    match change {
+        Change::Claim { package, epoch, client_id } => vec![
+            query("UPDATE packages SET epoch = ?2, client_id = ?3 WHERE id = ?1 AND epoch = ?2 - 1 AND state < 3")
+                .bind(package.0.to_vec())
+                .bind(sql(epoch.0))
+                .bind(client_id.0.to_vec()),
+        ],
+        Change::Reserve { package, epoch, client_id, owner_sha256, grant, now, expires_at } => {
+            let (id, bytes_max) = grant.map(|GrantUse { id, bytes_max }| (id.to_vec(), sql(bytes_max))).unzip();
+            vec![
+                query(
+                    "INSERT INTO packages (id, state, epoch, client_id, owner_sha256, grant_id, grant_bytes_max, \
+                     created_at, expires_at) VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO UPDATE \
+                     SET epoch = ?2, client_id = ?3 WHERE state = 0 AND epoch <= ?2 AND owner_sha256 = ?4",
+                )
+                .bind(package.0.to_vec())
+                .bind(sql(epoch.0))
+                .bind(client_id.0.to_vec())
+                .bind(owner_sha256.0.to_vec())
+                .bind(id)
+                .bind(bytes_max)
+                .bind(sql(now))
+                .bind(sql(expires_at)),
+            ]
+        }
+        Change::Create { package, keyring, draft_sha256, lifetime_s } => vec![
+            query(
+                "UPDATE packages SET state = max(state, 1), keyring_generation = ?2, keyring_sha256 = ?3, \
+                 keyring_bytes = ?4, draft_sha256 = ?5, lifetime_s = ?6 WHERE id = ?1 AND (state = 0 OR \
+                 (state = 1 AND keyring_sha256 = ?3 AND draft_sha256 = ?5))",
+            )
+            .bind(package.0.to_vec())
+            .bind(sql(keyring.generation))
+            .bind(keyring.sha256.0.to_vec())
+            .bind(sql(keyring.bytes))
+            .bind(draft_sha256.0.to_vec())
+            .bind(sql(lifetime_s)),
+        ],
+        Change::AddFile { package, file } => vec![add_file(package, &file)],
+        Change::OpenAttempt(key) => vec![bind_key(
+            query(
+                "INSERT INTO parts (package, file, part, epoch, attempt, durable) SELECT ?1, ?2, ?3, ?4, ?5, 0 \
+                 WHERE EXISTS (SELECT 1 FROM packages WHERE id = ?1 AND state = 1 AND epoch = ?4) \
+                 AND EXISTS (SELECT 1 FROM files WHERE package = ?1 AND id = ?2 AND state = 0) \
+                 ON CONFLICT (package, file, part) DO UPDATE SET epoch = ?4, attempt = ?5 \
+                 WHERE durable = 0 AND (epoch < ?4 OR (epoch = ?4 AND attempt <= ?5))",
+            ),
+            key,
+        )],
+        Change::Durable { key, pairs, seal } => {
+            let pairs: Vec<u8> = pairs.iter().flat_map(|pair: &Pair| pair.to_bytes()).collect();
+            // The seal first: its condition is that the part is not durable yet.
+            let keep_seal = bind_key(
+                query(
+                    "UPDATE files SET seal = ?6 WHERE package = ?1 AND id = ?2 AND ?6 IS NOT NULL AND EXISTS \
+                     (SELECT 1 FROM parts WHERE package = ?1 AND file = ?2 AND part = ?3 AND epoch = ?4 \
+                     AND attempt = ?5 AND durable = 0) \
+                     AND EXISTS (SELECT 1 FROM packages WHERE id = ?1 AND state = 1 AND epoch = ?4)",
+                ),
+                key,
+            )
+            .bind(seal.map(|seal| seal.to_vec()));
+            let durable = bind_key(
+                query(
+                    "UPDATE parts SET durable = 1, pairs = ?6 WHERE package = ?1 AND file = ?2 AND part = ?3 \
+                     AND epoch = ?4 AND attempt = ?5 AND durable = 0 \
+                     AND EXISTS (SELECT 1 FROM packages WHERE id = ?1 AND state = 1 AND epoch = ?4)",
+                ),
+                key,
+            )
+            .bind(pairs);
+            vec![keep_seal, durable]
+        }
+        Change::Committing { package, file } => vec![
+            query("UPDATE files SET state = 1 WHERE package = ?1 AND id = ?2 AND state IN (0, 1)")
+                .bind(package.0.to_vec())
+                .bind(file.0.to_vec()),
+        ],
+        Change::Committed { package, file } => vec![
+            query("UPDATE files SET state = 2 WHERE package = ?1 AND id = ?2 AND state IN (1, 2)")
+                .bind(package.0.to_vec())
+                .bind(file.0.to_vec()),
+            query(
+                "DELETE FROM parts WHERE package = ?1 AND file = ?2 AND EXISTS \
+                 (SELECT 1 FROM files WHERE package = ?1 AND id = ?2 AND state = 2)",
+            )
+            .bind(package.0.to_vec())
+            .bind(file.0.to_vec()),
+        ],
+        Change::Lost { package, file } => vec![
+            query("UPDATE files SET state = 0, seal = NULL WHERE package = ?1 AND id = ?2 AND state IN (0, 1)")
+                .bind(package.0.to_vec())
+                .bind(file.0.to_vec()),
+            query(
+                "DELETE FROM parts WHERE package = ?1 AND file = ?2 AND EXISTS \
+                 (SELECT 1 FROM files WHERE package = ?1 AND id = ?2 AND state = 0)",
+            )
+            .bind(package.0.to_vec())
+            .bind(file.0.to_vec()),
+        ],
+        Change::Finish { package, manifest, expires_at } => vec![
+            query(
+                "UPDATE packages SET state = 2, manifest = ?2, expires_at = ?3 WHERE id = ?1 AND state = 1 \
+                 AND EXISTS (SELECT 1 FROM files WHERE package = ?1 AND id = ?2 AND role = 1 AND state = 2) \
+                 AND NOT EXISTS (SELECT 1 FROM files WHERE package = ?1 AND state < 2)",
+            )
+            .bind(package.0.to_vec())
+            .bind(manifest.0.to_vec())
+            .bind(sql(expires_at)),
+        ],
+        Change::Prolong { package, expires_at } => vec![
+            query("UPDATE packages SET expires_at = max(expires_at, ?2) WHERE id = ?1 AND state < 2")
+                .bind(package.0.to_vec())
+                .bind(sql(expires_at)),
+        ],
+        Change::Deleting { package } => {
+            vec![query("UPDATE packages SET state = 3 WHERE id = ?1").bind(package.0.to_vec())]
+        }
+        Change::Deleted { package } => [
+            "DELETE FROM parts WHERE package = ?1 AND EXISTS (SELECT 1 FROM packages WHERE id = ?1 AND state = 3)",
+            "DELETE FROM files WHERE package = ?1 AND EXISTS (SELECT 1 FROM packages WHERE id = ?1 AND state = 3)",
+            "DELETE FROM packages WHERE id = ?1 AND state = 3",
+        ]
+        .map(|text| query(text).bind(package.0.to_vec()))
+        .into(),
+    }
+}
+
+fn add_file(package: PackageId, file: &File) -> Query {
+    query(
+        "INSERT INTO files (package, id, number, role, head_sha256, head_bytes, body_bytes, part_bytes, state) \
+         SELECT ?1, ?2, (SELECT count(*) FROM files WHERE package = ?1), ?3, ?4, ?5, ?6, ?7, ?8 \
+         FROM packages WHERE id = ?1 AND state = 1 AND (grant_bytes_max IS NULL OR ?6 + \
+         (SELECT coalesce(sum(f.body_bytes), 0) FROM files f JOIN packages p ON p.id = f.package \
+         WHERE p.grant_id = packages.grant_id) <= grant_bytes_max) \
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(package.0.to_vec())
+    .bind(file.id.0.to_vec())
+    .bind(role_number(file.role))
+    .bind(file.head_sha256.0.to_vec())
+    .bind(sql(file.head_bytes))
+    .bind(sql(file.body_bytes))
+    .bind(sql(file.part_bytes))
+    .bind(state_number(file.state))
+}
+
+fn bind_key(query: Query, key: AttemptKey) -> Query {
+    query
+        .bind(key.package.0.to_vec())
+        .bind(key.file.0.to_vec())
+        .bind(i64::from(key.part.0))
+        .bind(sql(key.epoch.0))
+        .bind(i64::from(key.attempt.0))
+}

@@ -1,0 +1,253 @@
+//! What the relay knows of packages: states, epochs, attempts, pairs. Bytes lie in the docroot, not here.
+//!
+//! The records change only by [`Change`]s, each of which is conditional and atomic: it applies as a whole and
+//! durably, or not at all. The order in which the relay makes changes and touches the docroot is its promise
+//! (rules S1, S5); that order is tested with records in memory and a disk that loses power, and for real
+//! with [`Sqlite`].
+//!
+//! Start with [`Records`].
+
+mod changes;
+mod sqlite;
+
+use futures_util::future::BoxFuture;
+use sealift_protocol::message::{PackageState, Role};
+use sealift_protocol::{Attempt, ClientId, Epoch, FileId, PackageId, Pair, PartNumber, Sha256Hash};
+
+pub use sqlite::Sqlite;
+
+/// The records failed. The cause is logged; nobody outside can do anything about it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the records could not be read or written: {0}")]
+pub struct RecordsError(pub String);
+
+/// A store of records.
+pub trait Records: Send + Sync + 'static {
+    /// Makes a change, durably. `false`: its condition did not hold and nothing changed.
+    fn apply(&self, change: Change) -> BoxFuture<'_, Result<bool, RecordsError>>;
+    /// Everything known of a package, but for pairs.
+    fn package(&self, package: PackageId) -> BoxFuture<'_, Result<Option<Package>, RecordsError>>;
+    /// A durable part's attempt and pairs.
+    fn pairs(
+        &self,
+        package: PackageId,
+        file: FileId,
+        part: PartNumber,
+    ) -> BoxFuture<'_, Result<Option<DurablePart>, RecordsError>>;
+}
+
+/// A package as recorded.
+#[derive(Clone, Debug)]
+pub struct Package {
+    /// Whether it was created and finished. [`PackageState::Absent`]: only reserved.
+    pub state: PackageState,
+    /// Deletion has begun: as good as gone.
+    pub deleting: bool,
+    /// The epoch, and the client it is bound to.
+    pub epoch: Epoch,
+    /// See `epoch`.
+    pub client_id: ClientId,
+    /// SHA-256 of the owner token.
+    pub owner_sha256: Sha256Hash,
+    /// When it was reserved, in seconds since 1970.
+    pub created_at: u64,
+    /// When it will be deleted, in seconds since 1970.
+    pub expires_at: u64,
+    /// How long it lives after the finish, in seconds.
+    pub lifetime_s: u64,
+    /// The keyring, once created.
+    pub keyring: Option<Keyring>,
+    /// SHA-256 of the draft, once created.
+    pub draft_sha256: Option<Sha256Hash>,
+    /// The manifest, once finished.
+    pub manifest: Option<FileId>,
+    /// The files in the order they were added.
+    pub files: Vec<File>,
+}
+
+/// A keyring as recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct Keyring {
+    /// Counts the package's keyrings, from 1.
+    pub generation: u64,
+    /// SHA-256 of its bytes.
+    pub sha256: Sha256Hash,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+/// A file as recorded.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Its id.
+    pub id: FileId,
+    /// What it is for.
+    pub role: Role,
+    /// SHA-256 of its head.
+    pub head_sha256: Sha256Hash,
+    /// Length of its head.
+    pub head_bytes: u64,
+    /// Length of its body.
+    pub body_bytes: u64,
+    /// Length of its parts.
+    pub part_bytes: u64,
+    /// How far it is.
+    pub state: FileState,
+    /// The body's last 48 bytes, once durable.
+    pub seal: Option<[u8; 48]>,
+    /// Its durable parts; empty once committed.
+    pub durable: Vec<PartNumber>,
+}
+
+/// How far a file is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FileState {
+    /// Parts are taken.
+    Receiving,
+    /// All parts are durable; none is taken any more (S5).
+    Committing,
+    /// Whole, for good.
+    Committed,
+}
+
+/// A durable part as recorded.
+#[derive(Clone, Debug)]
+pub struct DurablePart {
+    /// Epoch of the attempt that is stored.
+    pub epoch: Epoch,
+    /// The attempt that is stored.
+    pub attempt: Attempt,
+    /// Its pairs.
+    pub pairs: Vec<Pair>,
+}
+
+/// One conditional, atomic change.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Binds the next epoch to a client (L5).
+    Claim {
+        /// The package.
+        package: PackageId,
+        /// Condition: one more than what is recorded.
+        epoch: Epoch,
+        /// The client.
+        client_id: ClientId,
+    },
+    /// Makes the package's row, before its first byte is stored. Condition: none yet, or only reserved.
+    Reserve {
+        /// The package.
+        package: PackageId,
+        /// The first client's epoch.
+        epoch: Epoch,
+        /// The first client.
+        client_id: ClientId,
+        /// Who may change the package.
+        owner_sha256: Sha256Hash,
+        /// Under which grant.
+        grant: Option<GrantUse>,
+        /// Now, in seconds since 1970.
+        now: u64,
+        /// When an unfinished package expires.
+        expires_at: u64,
+    },
+    /// Keyring and draft are stored: the package exists. Condition: reserved, or created with the same ones.
+    Create {
+        /// The package.
+        package: PackageId,
+        /// Its keyring.
+        keyring: Keyring,
+        /// SHA-256 of its draft.
+        draft_sha256: Sha256Hash,
+        /// How long it lives after the finish, in seconds.
+        lifetime_s: u64,
+    },
+    /// A file is expected. Condition: open, not there yet, and within what the grant allows.
+    AddFile {
+        /// The package.
+        package: PackageId,
+        /// The file.
+        file: File,
+    },
+    /// An attempt is open (S1). Condition: epoch current, file receiving, part not durable.
+    OpenAttempt(AttemptKey),
+    /// A part is durable (S1). Condition: epoch current, this attempt open, part not durable.
+    Durable {
+        /// Which attempt.
+        key: AttemptKey,
+        /// Its pairs.
+        pairs: Vec<Pair>,
+        /// The seal, if it is the last part.
+        seal: Option<[u8; 48]>,
+    },
+    /// No part is taken any more (S5). Condition: receiving or already committing.
+    Committing {
+        /// The package.
+        package: PackageId,
+        /// The file.
+        file: FileId,
+    },
+    /// The file is whole; its parts and pairs are forgotten (S7). Condition: committing or committed.
+    Committed {
+        /// The package.
+        package: PackageId,
+        /// The file.
+        file: FileId,
+    },
+    /// The storage lost the file's bytes: all its parts are to be sent again. Condition: not committed.
+    Lost {
+        /// The package.
+        package: PackageId,
+        /// The file.
+        file: FileId,
+    },
+    /// The package is complete. Condition: open, the manifest committed, as every other file.
+    Finish {
+        /// The package.
+        package: PackageId,
+        /// The manifest.
+        manifest: FileId,
+        /// When it expires, in seconds since 1970.
+        expires_at: u64,
+    },
+    /// Moves the expiry of an unfinished package.
+    Prolong {
+        /// The package.
+        package: PackageId,
+        /// When it expires, in seconds since 1970.
+        expires_at: u64,
+    },
+    /// Deletion begins: from now on the package is as good as gone.
+    Deleting {
+        /// The package.
+        package: PackageId,
+    },
+    /// Its bytes are gone: forgets it. Condition: deletion has begun.
+    Deleted {
+        /// The package.
+        package: PackageId,
+    },
+}
+
+/// Names one attempt at one part.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct AttemptKey {
+    /// The package.
+    pub package: PackageId,
+    /// The file.
+    pub file: FileId,
+    /// The part.
+    pub part: PartNumber,
+    /// The epoch of its sender.
+    pub epoch: Epoch,
+    /// Its number.
+    pub attempt: Attempt,
+}
+
+/// Under which grant a package is created.
+#[derive(Clone, Copy, Debug)]
+pub struct GrantUse {
+    /// Names the grant.
+    pub id: [u8; 16],
+    /// Body bytes that all packages under it may have together.
+    pub bytes_max: u64,
+}

@@ -1,0 +1,234 @@
+//! Starting and stopping a relay.
+
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustls::server::ResolvesServerCert;
+use sealift_docroot::Docroot;
+use sealift_protocol::format::{KdfLimits, KeyringPolicy};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::budget::Budget;
+use crate::certificates::{self, Fixed, Local};
+use crate::grants::Grants;
+use crate::hosts::Hosts;
+use crate::packages::Packages;
+use crate::records::Sqlite;
+use crate::relay::{Relay, Webtransport};
+use crate::settings::Settings;
+use crate::store::{Policy, Storage};
+use crate::{api, cleanup, clock, connections, webtransport};
+
+/// How often a draining relay looks whether everything is done.
+const DRAIN_CHECK: Duration = Duration::from_millis(50);
+
+/// How long a stop waits for the last lanes and connections to let go.
+const RELEASE: Duration = Duration::from_secs(5);
+const RELEASE_CHECK: Duration = Duration::from_millis(5);
+
+/// A running relay. Dropping it does not stop it; [`Running::stop`] does.
+pub struct Running {
+    relay: Arc<Relay>,
+    address: std::net::SocketAddr,
+    endpoint: Option<quinn::Endpoint>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    cleanup: JoinHandle<()>,
+}
+
+/// Opens everything, ends what a crash left half done, and serves.
+///
+/// # Errors
+///
+/// With a sentence that says what to do.
+pub async fn start(settings: Settings) -> anyhow::Result<Running> {
+    settings.check()?;
+    let data = &settings.data;
+    for folder in [
+        data.clone(),
+        data.join("secrets"),
+        data.join("certificates"),
+    ] {
+        private_folder(&folder)?;
+    }
+    let docroot = Docroot::open(&data.join("docroot"), settings.free_bytes_min)
+        .with_context(|| format!("the docroot in {} cannot be used", data.display()))?;
+    let sqlite = Arc::new(Sqlite::open(&data.join("sealift.db")).await?);
+    let grants =
+        Grants::open(&data.join("secrets")).context("the key for grants cannot be used")?;
+    let storage = Arc::new(Storage {
+        docroot,
+        records: Arc::clone(&sqlite) as _,
+        policy: policy(&settings),
+    });
+    let committing = sqlite.committing().await?;
+    storage
+        .recover(committing)
+        .await
+        .map_err(|_| anyhow::anyhow!("a commit that was under way could not be ended"))?;
+
+    let files = match (&settings.tls_cert, &settings.tls_key) {
+        (Some(certificate), Some(key)) => Some(certificates::from_files(certificate, key)?),
+        _ => None,
+    };
+    let listener = TcpListener::bind(settings.listen).await.with_context(|| {
+        format!(
+            "{} cannot be listened on; is another relay running?",
+            settings.listen
+        )
+    })?;
+    let address = listener.local_addr()?;
+    let local = match (&files, settings.no_webtransport) {
+        (None, false) => Some(Arc::new(Local::open(
+            &data.join("certificates"),
+            clock::unix_seconds(),
+        )?)),
+        _ => None,
+    };
+    let resolver: Option<Arc<dyn ResolvesServerCert>> = match (&files, &local) {
+        (Some(files), _) => Some(Arc::new(Fixed(Arc::clone(files)))),
+        (None, Some(local)) => Some(Arc::clone(local) as _),
+        (None, None) => None,
+    };
+    let endpoint = match resolver.clone().filter(|_| !settings.no_webtransport) {
+        Some(resolver) => Some(webtransport::bind(address, resolver, &settings)?),
+        None => None,
+    };
+    let tls = files
+        .is_some()
+        .then_some(resolver)
+        .flatten()
+        .map(acceptor)
+        .transpose()?;
+    let port = settings.webtransport_public_port.unwrap_or(address.port());
+    let relay = Arc::new(Relay {
+        hosts: Hosts::new(
+            address.port(),
+            settings.public_url.as_deref(),
+            &settings.hosts,
+        ),
+        budget: Budget::new(
+            settings.lane_memory_bytes,
+            settings.lanes_max,
+            settings.lanes_per_address_max,
+        ),
+        webtransport: endpoint.is_some().then_some(Webtransport { port, local }),
+        packages: Packages::default(),
+        draining: AtomicBool::new(false),
+        storage,
+        sqlite,
+        grants,
+        settings,
+    });
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = vec![tokio::spawn(connections::serve(
+        listener,
+        tls,
+        api::app(Arc::clone(&relay)),
+        stopped,
+    ))];
+    if let Some(endpoint) = endpoint.clone() {
+        tasks.push(tokio::spawn(webtransport::serve(
+            Arc::clone(&relay),
+            endpoint,
+        )));
+    }
+    let cleanup = tokio::spawn(cleanup::run(Arc::clone(&relay)));
+    Ok(Running {
+        relay,
+        address,
+        endpoint,
+        stop,
+        tasks,
+        cleanup,
+    })
+}
+
+impl Running {
+    /// Where it listens: TCP for pages, API and WebSocket, UDP for WebTransport.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.address
+    }
+
+    /// Where it listens, as a URL.
+    pub fn url(&self) -> String {
+        let scheme = if self.relay.settings.tls_cert.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Stops: tells every client, lets parts under way become durable for a bounded time, then closes
+    /// everything. What was acknowledged is durable already; what is cut off is sent again later.
+    pub async fn stop(self) {
+        self.relay.draining.store(true, Ordering::Relaxed);
+        self.relay.packages.drain().await;
+        let _ = tokio::time::timeout(self.relay.settings.drain, async {
+            while !self.relay.packages.all_quiet().await {
+                tokio::time::sleep(DRAIN_CHECK).await;
+            }
+        })
+        .await;
+        self.relay.packages.shut().await;
+        let _ = self.stop.send(true);
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.close(0u32.into(), b"stopping");
+            let _ = tokio::time::timeout(DRAIN_CHECK * 10, endpoint.wait_idle()).await;
+        }
+        for task in self.tasks {
+            let _ = task.await;
+        }
+        self.cleanup.abort();
+        let _ = self.cleanup.await;
+        // The docroot's lock goes with its last user; another relay may start at once after this.
+        let _ = tokio::time::timeout(RELEASE, async {
+            while Arc::strong_count(&self.relay) > 1 || Arc::strong_count(&self.relay.storage) > 1 {
+                tokio::time::sleep(RELEASE_CHECK).await;
+            }
+        })
+        .await;
+    }
+}
+
+fn policy(settings: &Settings) -> Policy {
+    Policy {
+        keyring: KeyringPolicy {
+            password_required: settings.password_required,
+            kdf: KdfLimits::PRODUCTION,
+        },
+        package_bytes_max: settings.package_bytes_max,
+        lifetime_default_s: settings
+            .lifetime_default
+            .min(settings.lifetime_max)
+            .as_secs(),
+        lifetime_max_s: settings.lifetime_max.as_secs(),
+        unfinished_s: settings.unfinished.as_secs(),
+    }
+}
+
+fn acceptor(resolver: Arc<dyn ResolvesServerCert>) -> anyhow::Result<TlsAcceptor> {
+    let mut tls = rustls::ServerConfig::builder_with_provider(Arc::new(certificates::provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(resolver);
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(tls)))
+}
+
+/// A folder that only the relay's user may enter.
+fn private_folder(path: &Path) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("{} cannot be made", path.display()))
+}

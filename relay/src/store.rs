@@ -1,0 +1,665 @@
+//! What the session asks of storage, done in the order that makes an acknowledgement mean durable.
+//!
+//! | request | order |
+//! |---|---|
+//! | create | row reserved, bytes into the docroot, then the record |
+//! | add a file | bytes into the docroot, then the record |
+//! | open an attempt | the record, then the first byte (S1) |
+//! | make durable | last write ended, `fdatasync`, conditional record with pairs, then the answer (S1, S6) |
+//! | commit a file | record *committing*, rename without replacing, length checked, record *committed* (S5) |
+//! | delete | record *deleting*, bytes, record gone |
+//!
+//! A package's row exists before its first byte, so no crash leaves bytes that nothing knows of.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sealift_docroot::{Docroot, DocrootError, Name, Upload};
+use sealift_protocol::format::{self, Geometry, Head, KeyringPolicy, PartReader};
+use sealift_protocol::message::{Create, PackageState, Role, pairs_sha256, sha256};
+use sealift_protocol::part_plan::{DocrootAbility, PartPlan};
+use sealift_protocol::session::{FileRecord, StorageAnswer, StorageError, StorageRequest};
+use sealift_protocol::{Attempt, ClientId, Code, Epoch, FileId, PackageId, PartNumber, Sha256Hash};
+
+use crate::attempt::{OpenAttempt, storage_code};
+use crate::clock;
+use crate::names;
+use crate::records::{self, AttemptKey, Change, File, FileState, GrantUse, Records, RecordsError};
+
+/// Files kept open although no attempt writes to them.
+const IDLE_UPLOADS: usize = 16;
+
+/// What the operator allows.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Accepted keyrings (P1).
+    pub keyring: KeyringPolicy,
+    /// Body bytes of one package.
+    pub package_bytes_max: u64,
+    /// Lifetime of a finished package in seconds when the sender names none.
+    pub lifetime_default_s: u64,
+    /// Longest lifetime of a finished package, in seconds.
+    pub lifetime_max_s: u64,
+    /// How long an unfinished package is kept after its sender was last seen, in seconds.
+    pub unfinished_s: u64,
+}
+
+/// Docroot, records and policy: all that a package's storage needs.
+pub struct Storage {
+    /// Where bytes lie.
+    pub docroot: Docroot,
+    /// What is known of them.
+    pub records: Arc<dyn Records>,
+    /// What is allowed.
+    pub policy: Policy,
+}
+
+/// The storage of one package whose session is live.
+pub(crate) struct Store {
+    storage: Arc<Storage>,
+    package: PackageId,
+    owner_sha256: Sha256Hash,
+    grant: Option<GrantUse>,
+    /// Create, add, commit, finish and abort one at a time.
+    changing: tokio::sync::Mutex<()>,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    uploads: HashMap<FileId, Upload>,
+    attempts: HashMap<AttemptKey, Arc<OpenAttempt>>,
+    plans: HashMap<FileId, Plan>,
+    /// Deletion has begun; no file may be opened any more.
+    gone: bool,
+}
+
+/// The exact shape of a file's body, and its cut into parts.
+#[derive(Clone, Copy)]
+struct Plan {
+    geometry: Geometry,
+    parts: PartPlan,
+}
+
+impl From<RecordsError> for Failure {
+    fn from(error: RecordsError) -> Self {
+        tracing::error!(%error, "the records failed");
+        Self(StorageError::Code(Code::StorageFailed))
+    }
+}
+
+impl From<DocrootError> for Failure {
+    fn from(error: DocrootError) -> Self {
+        Self(StorageError::Code(storage_code(&error)))
+    }
+}
+
+impl From<Code> for Failure {
+    fn from(code: Code) -> Self {
+        Self(StorageError::Code(code))
+    }
+}
+
+impl From<format::FormatError> for Failure {
+    fn from(error: format::FormatError) -> Self {
+        Code::parse(error.code()).into()
+    }
+}
+
+/// Why a request was not done.
+struct Failure(StorageError);
+
+impl Store {
+    /// `known` is what the records hold of the package.
+    pub(crate) fn new(
+        storage: Arc<Storage>,
+        package: PackageId,
+        owner_sha256: Sha256Hash,
+        grant: Option<GrantUse>,
+        known: &[File],
+    ) -> Self {
+        let plans = known
+            .iter()
+            .filter_map(|file| Some((file.id, Plan::of(file)?)))
+            .collect();
+        let open = Mutex::new(Open {
+            plans,
+            ..Open::default()
+        });
+        Self {
+            storage,
+            package,
+            owner_sha256,
+            grant,
+            changing: tokio::sync::Mutex::default(),
+            open,
+        }
+    }
+
+    /// SHA-256 of the token that may change the package.
+    pub(crate) fn owner_sha256(&self) -> Sha256Hash {
+        self.owner_sha256
+    }
+
+    /// The open attempt that bytes were routed to, if it is still open.
+    pub(crate) fn attempt(&self, key: &AttemptKey) -> Option<Arc<OpenAttempt>> {
+        self.open().attempts.get(key).cloned()
+    }
+
+    /// Names an attempt of this package.
+    pub(crate) fn key(
+        &self,
+        file: FileId,
+        part: PartNumber,
+        epoch: Epoch,
+        attempt: Attempt,
+    ) -> AttemptKey {
+        AttemptKey {
+            package: self.package,
+            file,
+            part,
+            epoch,
+            attempt,
+        }
+    }
+
+    /// Does what the session asks.
+    pub(crate) async fn execute(
+        &self,
+        request: StorageRequest,
+    ) -> Result<StorageAnswer, StorageError> {
+        let result = match request {
+            StorageRequest::ClaimEpoch { epoch, client_id } => {
+                self.mine(Change::Claim {
+                    package: self.package,
+                    epoch,
+                    client_id,
+                })
+                .await
+            }
+            StorageRequest::Create {
+                create,
+                epoch,
+                client_id,
+            } => self.create(create, epoch, client_id).await,
+            StorageRequest::AddFile { file, role, head } => self.add_file(file, role, head).await,
+            StorageRequest::OpenAttempt {
+                file,
+                part,
+                epoch,
+                attempt,
+            } => {
+                self.open_attempt(self.key(file, part, epoch, attempt))
+                    .await
+            }
+            StorageRequest::MakeDurable {
+                file,
+                part,
+                epoch,
+                attempt,
+            } => {
+                self.make_durable(self.key(file, part, epoch, attempt))
+                    .await
+            }
+            StorageRequest::EndAttempt {
+                file,
+                part,
+                epoch,
+                attempt,
+            } => {
+                self.end_attempt(&self.key(file, part, epoch, attempt))
+                    .await;
+                Ok(StorageAnswer::Done)
+            }
+            StorageRequest::ReadPairs { file, part } => self.read_pairs(file, part).await,
+            StorageRequest::CommitFile { file } => self.commit_file(file).await,
+            StorageRequest::Finish { manifest } => self.finish(manifest).await,
+            StorageRequest::Abort => self.delete().await.map(|()| StorageAnswer::Done),
+        };
+        result.map_err(|Failure(error)| error)
+    }
+
+    /// Ends every write, and deletes the package with all its bytes.
+    pub(crate) async fn delete_all(&self) -> Result<(), Code> {
+        self.delete().await.map_err(|Failure(error)| match error {
+            StorageError::Code(code) => code,
+            _ => Code::StorageFailed,
+        })
+    }
+
+    /// Ends every open attempt; returns when the last write has ended.
+    pub(crate) async fn stop_writes(&self) {
+        let attempts: Vec<_> = self
+            .open()
+            .attempts
+            .drain()
+            .map(|(_, attempt)| attempt)
+            .collect();
+        for attempt in attempts {
+            attempt.stop().await;
+        }
+        self.open().uploads.clear();
+    }
+
+    async fn create(
+        &self,
+        create: Create,
+        epoch: Epoch,
+        client_id: ClientId,
+    ) -> Result<StorageAnswer, Failure> {
+        let _one = self.changing.lock().await;
+        let keyring = format::Keyring::parse(&create.keyring)?;
+        if keyring.package() != self.package {
+            return Err(Code::PackageMismatch.into());
+        }
+        if keyring.generation() != 1 {
+            return Err(Code::OldKeyring.into());
+        }
+        keyring.check_policy(self.storage.policy.keyring)?;
+        if format::DraftHeader::parse(&create.draft)?.package != self.package {
+            return Err(Code::PackageMismatch.into());
+        }
+        let recorded = records::Keyring {
+            generation: keyring.generation(),
+            sha256: sha256(&create.keyring),
+            bytes: create.keyring.len() as u64,
+        };
+        let draft_sha256 = sha256(&create.draft);
+        match self.record().await? {
+            Some(package) if package.state != PackageState::Absent => {
+                let same = package
+                    .keyring
+                    .is_some_and(|keyring| keyring.sha256 == recorded.sha256)
+                    && package.draft_sha256 == Some(draft_sha256);
+                return if same {
+                    Ok(StorageAnswer::Done)
+                } else {
+                    Err(Code::Conflict.into())
+                };
+            }
+            _ => {}
+        }
+        let policy = &self.storage.policy;
+        let now = clock::unix_seconds();
+        self.mine(Change::Reserve {
+            package: self.package,
+            epoch,
+            client_id,
+            owner_sha256: self.owner_sha256,
+            grant: self.grant,
+            now,
+            expires_at: now.saturating_add(policy.unfinished_s),
+        })
+        .await?;
+        let wanted = create
+            .expires_in_s
+            .map_or(policy.lifetime_default_s, u64::from);
+        self.storage
+            .docroot
+            .put(&names::keyring(self.package)?, create.keyring.into())
+            .await?;
+        self.storage
+            .docroot
+            .put(&names::draft(self.package)?, create.draft.into())
+            .await?;
+        self.mine(Change::Create {
+            package: self.package,
+            keyring: recorded,
+            draft_sha256,
+            lifetime_s: wanted.clamp(1, policy.lifetime_max_s),
+        })
+        .await
+    }
+
+    async fn add_file(
+        &self,
+        id: FileId,
+        role: Role,
+        bytes: Vec<u8>,
+    ) -> Result<StorageAnswer, Failure> {
+        let _one = self.changing.lock().await;
+        let head = Head::parse(&bytes)?;
+        let geometry = head.check_for_relay(self.package, id)?;
+        if (head.role() == format::Role::Manifest) != (role == Role::Manifest) {
+            return Err(Code::BadHead.into());
+        }
+        let head_sha256 = sha256(&bytes);
+        let package = self.record().await?.ok_or(Code::NotFound)?;
+        if let Some(file) = package.files.iter().find(|file| file.id == id) {
+            let same = file.head_sha256 == head_sha256 && file.role == role;
+            return if same {
+                Ok(StorageAnswer::FileAdded(file.into()))
+            } else {
+                Err(Code::Conflict.into())
+            };
+        }
+        let body_bytes = geometry.body_bytes();
+        let present: u64 = package.files.iter().map(|file| file.body_bytes).sum();
+        if present.saturating_add(body_bytes) > self.storage.policy.package_bytes_max {
+            return Err(Code::TooLarge.into());
+        }
+        let parts =
+            PartPlan::new(body_bytes, DocrootAbility::FOLDER).map_err(|_| Code::TooLarge)?;
+        let upload = self
+            .storage
+            .docroot
+            .create(&names::body(self.package, id)?, body_bytes)
+            .await?;
+        let head_bytes = bytes.len() as u64;
+        self.storage
+            .docroot
+            .put(&names::head(self.package, id)?, bytes.into())
+            .await?;
+        let file = File {
+            id,
+            role,
+            head_sha256,
+            head_bytes,
+            body_bytes,
+            part_bytes: parts.part_bytes(),
+            state: FileState::Receiving,
+            seal: None,
+            durable: Vec::new(),
+        };
+        let answer = FileRecord::from(&file);
+        if !self
+            .storage
+            .records
+            .apply(Change::AddFile {
+                package: self.package,
+                file,
+            })
+            .await?
+        {
+            self.storage
+                .docroot
+                .abort(&names::body(self.package, id)?)
+                .await?;
+            self.storage
+                .docroot
+                .delete(&names::head(self.package, id)?)
+                .await?;
+            return Err(Code::TooLarge.into());
+        }
+        let mut open = self.open();
+        open.plans.insert(id, Plan { geometry, parts });
+        open.keep(id, upload);
+        Ok(StorageAnswer::FileAdded(answer))
+    }
+
+    async fn open_attempt(&self, key: AttemptKey) -> Result<StorageAnswer, Failure> {
+        let plan = self
+            .open()
+            .plans
+            .get(&key.file)
+            .copied()
+            .ok_or(Code::NotFound)?;
+        let range = plan.parts.range(key.part).ok_or(Code::BadLength)?;
+        if !self.storage.records.apply(Change::OpenAttempt(key)).await? {
+            return Err(Failure(StorageError::NotMine));
+        }
+        let upload = self.upload(key.file, plan.parts.body_bytes()).await?;
+        let writer = upload.part(range.offset, range.length)?;
+        let reader = PartReader::new(plan.geometry, range.offset, range.length)?;
+        let attempt = OpenAttempt::new(writer, reader, range.length, range.is_last);
+        self.open().attempts.insert(key, Arc::new(attempt));
+        Ok(StorageAnswer::Done)
+    }
+
+    /// The file's upload, opened when it is not open. Attempts at once share one, and so its syncs.
+    async fn upload(&self, file: FileId, body_bytes: u64) -> Result<Upload, Failure> {
+        if let Some(upload) = self.open().uploads.get(&file) {
+            return Ok(upload.clone());
+        }
+        let _one = self.changing.lock().await;
+        {
+            let open = self.open();
+            match open.uploads.get(&file) {
+                Some(upload) => return Ok(upload.clone()),
+                None if open.gone => return Err(Code::NotFound.into()),
+                None => {}
+            }
+        }
+        let upload = self
+            .storage
+            .docroot
+            .create(&names::body(self.package, file)?, body_bytes)
+            .await?;
+        self.open().keep(file, upload.clone());
+        Ok(upload)
+    }
+
+    async fn make_durable(&self, key: AttemptKey) -> Result<StorageAnswer, Failure> {
+        let attempt = self.attempt(&key).ok_or(Failure(StorageError::NotMine))?;
+        let arrived = attempt.durable().await;
+        self.open().attempts.remove(&key);
+        let arrived =
+            arrived.map_err(|code| code.map_or(Failure(StorageError::NotMine), Failure::from))?;
+        let pairs_sha256 = pairs_sha256(&arrived.pairs);
+        let change = Change::Durable {
+            key,
+            pairs: arrived.pairs,
+            seal: arrived.seal,
+        };
+        self.mine(change)
+            .await
+            .map(|_| StorageAnswer::Durable { pairs_sha256 })
+    }
+
+    async fn end_attempt(&self, key: &AttemptKey) {
+        let attempt = self.open().attempts.remove(key);
+        if let Some(attempt) = attempt {
+            attempt.stop().await;
+        }
+    }
+
+    async fn read_pairs(&self, file: FileId, part: PartNumber) -> Result<StorageAnswer, Failure> {
+        let stored = self
+            .storage
+            .records
+            .pairs(self.package, file, part)
+            .await?
+            .ok_or(Code::NotFound)?;
+        Ok(StorageAnswer::Pairs {
+            epoch: stored.epoch,
+            attempt: stored.attempt,
+            pairs: stored.pairs,
+        })
+    }
+
+    async fn commit_file(&self, file: FileId) -> Result<StorageAnswer, Failure> {
+        let _one = self.changing.lock().await;
+        let plan = self
+            .open()
+            .plans
+            .get(&file)
+            .copied()
+            .ok_or(Code::NotFound)?;
+        let parts = plan.parts;
+        match commit(&self.storage, self.package, file, parts.body_bytes()).await? {
+            Commit::Done => {
+                self.open().uploads.remove(&file);
+                Ok(StorageAnswer::Done)
+            }
+            Commit::Lost => {
+                self.open().uploads.remove(&file);
+                let all = (0..parts.part_count()).map(PartNumber).collect();
+                Err(Failure(StorageError::PartsLost(all)))
+            }
+        }
+    }
+
+    async fn finish(&self, manifest: FileId) -> Result<StorageAnswer, Failure> {
+        let _one = self.changing.lock().await;
+        let package = self.record().await?.ok_or(Code::NotFound)?;
+        if package.state == PackageState::Finished {
+            let same = package.manifest == Some(manifest);
+            let expires_at = package.expires_at;
+            return if same {
+                Ok(StorageAnswer::Finished { expires_at })
+            } else {
+                Err(Code::Conflict.into())
+            };
+        }
+        let expires_at = clock::unix_seconds().saturating_add(package.lifetime_s);
+        let change = Change::Finish {
+            package: self.package,
+            manifest,
+            expires_at,
+        };
+        if !self.storage.records.apply(change).await? {
+            return Err(Code::NotComplete.into());
+        }
+        Ok(StorageAnswer::Finished { expires_at })
+    }
+
+    async fn delete(&self) -> Result<(), Failure> {
+        let _one = self.changing.lock().await;
+        self.open().gone = true;
+        self.stop_writes().await;
+        delete(&self.storage, self.package).await
+    }
+
+    /// Applies a change that must hold.
+    async fn mine(&self, change: Change) -> Result<StorageAnswer, Failure> {
+        match self.storage.records.apply(change).await? {
+            true => Ok(StorageAnswer::Done),
+            false => Err(Failure(StorageError::NotMine)),
+        }
+    }
+
+    async fn record(&self) -> Result<Option<records::Package>, Failure> {
+        let package = self.storage.records.package(self.package).await?;
+        Ok(package.filter(|package| !package.deleting))
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    /// Keeps an upload open; closes others that nobody writes to when they become many.
+    fn keep(&mut self, file: FileId, upload: Upload) {
+        if self.uploads.len() >= IDLE_UPLOADS {
+            let busy: Vec<FileId> = self.attempts.keys().map(|key| key.file).collect();
+            self.uploads.retain(|file, _| busy.contains(file));
+        }
+        self.uploads.insert(file, upload);
+    }
+}
+
+impl Plan {
+    fn of(file: &File) -> Option<Self> {
+        Some(Self {
+            geometry: Geometry::from_body_bytes(file.body_bytes).ok()?,
+            parts: PartPlan::from_record(file.body_bytes, file.part_bytes).ok()?,
+        })
+    }
+}
+
+impl From<&File> for FileRecord {
+    fn from(file: &File) -> Self {
+        Self {
+            file: file.id,
+            role: file.role,
+            head_sha256: file.head_sha256,
+            body_bytes: file.body_bytes,
+            part_bytes: file.part_bytes,
+            committed: file.state == FileState::Committed,
+            durable: file.durable.clone(),
+        }
+    }
+}
+
+enum Commit {
+    Done,
+    /// The docroot has nothing under the file's name; all parts are to be sent again.
+    Lost,
+}
+
+/// Makes a file whole (S5). Safe to repeat at any point, also after a crash in the middle.
+async fn commit(
+    storage: &Storage,
+    package: PackageId,
+    file: FileId,
+    body_bytes: u64,
+) -> Result<Commit, Failure> {
+    if storage
+        .records
+        .apply(Change::Committing { package, file })
+        .await?
+    {
+        match storage
+            .docroot
+            .commit(&names::body(package, file)?, body_bytes)
+            .await
+        {
+            Err(DocrootError::Missing) => {
+                tracing::error!("the docroot lost a file that was durable; it is asked for again");
+                storage
+                    .records
+                    .apply(Change::Lost { package, file })
+                    .await?;
+                return Ok(Commit::Lost);
+            }
+            result => result?,
+        }
+    }
+    // Committed before, or just now: both leave the record as it must be.
+    match storage
+        .records
+        .apply(Change::Committed { package, file })
+        .await?
+    {
+        true => Ok(Commit::Done),
+        false => Err(Failure(StorageError::NotMine)),
+    }
+}
+
+async fn delete(storage: &Storage, package: PackageId) -> Result<(), Failure> {
+    storage.records.apply(Change::Deleting { package }).await?;
+    storage.docroot.delete_folder(&package.to_string()).await?;
+    storage.records.apply(Change::Deleted { package }).await?;
+    Ok(())
+}
+
+impl Storage {
+    /// Deletes a package that has no live session.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::StorageFailed`]; deletion goes on at the next clean-up.
+    pub async fn delete(&self, package: PackageId) -> Result<(), Code> {
+        delete(self, package).await.map_err(|_| Code::StorageFailed)
+    }
+
+    /// After a start: ends the commits that were under way (S5). The final name is looked for first.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::StorageFailed`].
+    pub async fn recover(&self, committing: Vec<(PackageId, FileId, u64)>) -> Result<(), Code> {
+        for (package, file, body_bytes) in committing {
+            let name: Name = names::body(package, file).map_err(|error| storage_code(&error))?;
+            let present = self
+                .docroot
+                .stat(&name)
+                .await
+                .map_err(|error| storage_code(&error))?;
+            let whole =
+                present.is_some_and(|stat| stat.committed && stat.length_bytes == body_bytes);
+            let result = if whole {
+                self.records
+                    .apply(Change::Committed { package, file })
+                    .await
+                    .map(|_| ())
+                    .map_err(Failure::from)
+            } else {
+                commit(self, package, file, body_bytes).await.map(|_| ())
+            };
+            result.map_err(|_| Code::StorageFailed)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! A real relay on a port of the system's choice, and a small client that speaks frames to it over real
+//! WebSockets and real WebTransport sessions. What it sends has the form of sealed files, but no key made it.
+
+#![allow(dead_code, unreachable_pub)] // each test program uses its own part of this
+
+pub mod client;
+pub mod sealed;
+
+use std::path::PathBuf;
+
+use sealift_relay::{Running, Settings, start};
+use tempfile::TempDir;
+
+/// A relay with a folder of its own.
+pub struct TestRelay {
+    pub dir: TempDir,
+    pub running: Option<Running>,
+    change: fn(&mut Settings),
+}
+
+impl TestRelay {
+    /// One that anybody may send to.
+    pub async fn open() -> Self {
+        Self::with(|settings| settings.open_uploads = true).await
+    }
+
+    pub async fn with(change: fn(&mut Settings)) -> Self {
+        let mut relay = Self {
+            dir: TempDir::new().unwrap(),
+            running: None,
+            change,
+        };
+        relay.start().await;
+        relay
+    }
+
+    pub async fn start(&mut self) {
+        self.running = Some(start(self.settings()).await.unwrap());
+    }
+
+    pub fn settings(&self) -> Settings {
+        let mut settings = Settings::local(self.data());
+        settings.free_bytes_min = 0;
+        settings.drain = std::time::Duration::from_secs(2);
+        (self.change)(&mut settings);
+        settings
+    }
+
+    pub async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.running.as_ref().unwrap().address()
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// GET, answered as status, headers and body.
+    pub async fn get(&self, path: &str) -> (u16, reqwest::header::HeaderMap, Vec<u8>) {
+        self.get_with(path, &[]).await
+    }
+
+    pub async fn get_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> (u16, reqwest::header::HeaderMap, Vec<u8>) {
+        self.request(reqwest::Method::GET, path, headers).await
+    }
+
+    pub async fn request(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> (u16, reqwest::header::HeaderMap, Vec<u8>) {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut request = reqwest::Client::new().request(method, format!("{}{path}", self.url()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        (status, headers, response.bytes().await.unwrap().to_vec())
+    }
+
+    /// Waits until a number in the records is what it should become.
+    pub async fn becomes(&self, statement: &'static str, wanted: i64) {
+        for _ in 0..500 {
+            if self.number(statement).await == wanted {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("{statement} did not become {wanted}");
+    }
+
+    /// A statement on the records of a relay that is stopped.
+    pub async fn sql(&self, statement: &'static str) -> u64 {
+        use sqlx::ConnectOptions as _;
+        let options =
+            sqlx::sqlite::SqliteConnectOptions::new().filename(self.data().join("sealift.db"));
+        let mut connection = options.connect().await.unwrap();
+        sqlx::query(statement)
+            .execute(&mut connection)
+            .await
+            .unwrap()
+            .rows_affected()
+    }
+
+    /// One number out of the records.
+    pub async fn number(&self, statement: &'static str) -> i64 {
+        use sqlx::ConnectOptions as _;
+        let options =
+            sqlx::sqlite::SqliteConnectOptions::new().filename(self.data().join("sealift.db"));
+        let mut connection = options.connect().await.unwrap();
+        sqlx::query_scalar(statement)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
+    }
+}
