@@ -227,7 +227,10 @@ impl Contents {
                 opener,
                 &[],
                 source,
-                |_, plain| Ok(pack.extend_from_slice(plain)),
+                |_, plain| {
+                    pack.extend_from_slice(plain);
+                    Ok(())
+                },
                 progress,
                 stop,
             )?;

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sealift_protocol::error::Code;
-use sealift_protocol::message::{RelayMessage, Role, Transport};
+use sealift_protocol::message::{Role, Transport};
 use sealift_protocol::session::{
     ClientAction, ClientConfig, ClientEvent, ClientSession, UserEvent, UserState, Verdict,
 };
-use sealift_protocol::{Attempt, FileId, LaneId, Pair, PartNumber};
+use sealift_protocol::{FileId, LaneId, Pair, PartNumber};
 use tokio::sync::mpsc;
 
 use super::lane::{Lane, SealPart};
@@ -39,9 +39,11 @@ pub(crate) trait Sealing: SealPart {
     /// Compares a part of the source with recorded pairs (rule C1). Blocking.
     fn verify_part(&self, file: FileId, part: PartNumber, offset: u64, pairs: &[Pair]) -> Verdict;
 
-    /// All content is stored, each file with the last part of the attempt given here: seals the
-    /// manifest, once. Blocking.
-    fn seal_manifest(&self, stored: &HashMap<FileId, Attempt>) -> Result<Announced>;
+    /// A file is stored, with these segments: their pairs determine its seal.
+    fn committed(&self, file: FileId, pairs: &[Pair]) -> Result<()>;
+
+    /// All content is stored: seals the manifest, once.
+    fn seal_manifest(&self) -> Result<Announced>;
 
     /// Name of a file, for messages.
     fn name_of(&self, file: FileId) -> Option<String>;
@@ -62,7 +64,6 @@ struct Driver<S: Sealing> {
     route: Route,
     lanes: HashMap<LaneId, Lane>,
     events: mpsc::UnboundedSender<ClientEvent>,
-    stored: HashMap<FileId, Attempt>,
     origin: Instant,
     state: Option<UserState>,
 }
@@ -89,7 +90,6 @@ pub(crate) async fn drive<S: Sealing>(
         route,
         lanes: HashMap::new(),
         events,
-        stored: HashMap::new(),
         origin,
         state: None,
     };
@@ -144,18 +144,8 @@ async fn sleep(time: Option<Duration>) {
 
 impl<S: Sealing> Driver<S> {
     fn handle(&mut self, event: ClientEvent) {
-        match &event {
-            ClientEvent::Message {
-                message: RelayMessage::Durable { file, attempt, .. },
-                ..
-            } => {
-                // The last part is durable last, so what remains here is its attempt.
-                self.stored.insert(*file, *attempt);
-            }
-            ClientEvent::LaneClosed { lane, .. } => {
-                self.lanes.remove(lane);
-            }
-            _ => {}
+        if let ClientEvent::LaneClosed { lane, .. } = &event {
+            self.lanes.remove(lane);
         }
         self.session.handle(self.origin.elapsed(), event);
     }
@@ -213,7 +203,7 @@ impl<S: Sealing> Driver<S> {
                 } => {
                     self.verify_part(file, part, offset, pairs);
                 }
-                ClientAction::SealManifest => match self.sealing.seal_manifest(&self.stored) {
+                ClientAction::SealManifest => match self.sealing.seal_manifest() {
                     Ok(manifest) => self.add(manifest, Role::Manifest),
                     Err(failure) => return Some(Err(failure)),
                 },
@@ -260,7 +250,10 @@ impl<S: Sealing> Driver<S> {
                 progress.total(now.bytes_total);
                 progress.at_least(now.bytes_done);
             }
-            UserEvent::Transport { .. } | UserEvent::FileCommitted { .. } => {}
+            UserEvent::FileCommitted { file, pairs, .. } => {
+                return self.sealing.committed(file, &pairs).err().map(Err);
+            }
+            UserEvent::Transport { .. } => {}
             UserEvent::SessionBusy => {
                 return Some(Err(Failure::shared(Code::SessionBusy)));
             }

@@ -177,9 +177,7 @@ fn tell_links(receive: &Link, manage: &Link, expires_at: u64, terminal: &Termina
             json!({ "receive_link": *receive, "manage_link": *manage, "expires_at": expires_at }),
         );
     }
-    terminal.important(&format!(
-        "To delete it later, keep this manage link to yourself:\n{}",
-        *manage
-    ));
+    terminal.important("To delete it later, keep this manage link to yourself:");
+    terminal.important(&manage);
     terminal.result(&receive)
 }

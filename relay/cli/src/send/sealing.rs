@@ -19,7 +19,7 @@ use sealift_protocol::limits::FRAME_HEADER_BYTES;
 use sealift_protocol::limits::{SEGMENT_BYTES, SEGMENT_PREFIX_BYTES};
 use sealift_protocol::link::Pin;
 use sealift_protocol::session::{PartFailure, SendPart, Verdict};
-use sealift_protocol::{Attempt, Code, FileId, Pair, PartNumber};
+use sealift_protocol::{Code, FileId, Pair, PartNumber};
 
 use super::driver::{Announced, Sealing};
 use super::lane::SealPart;
@@ -33,8 +33,8 @@ pub(crate) struct Sender {
     key: PackageKey,
     plan: Plan,
     by_id: HashMap<FileId, usize>,
-    /// The seal of every last part that was sealed, by attempt: the relay says which one it keeps.
-    seals: Mutex<HashMap<(FileId, Attempt), Seal>>,
+    /// The seal of every file that is stored, for the manifest.
+    seals: Mutex<HashMap<FileId, Seal>>,
     manifest: OnceLock<Manifest>,
 }
 
@@ -142,15 +142,8 @@ impl Sender {
         }
         source.check(planned)?;
         if part.is_last {
-            let mut builder = SealBuilder::new();
-            part.file_pairs
-                .iter()
-                .chain(pairs.iter())
-                .for_each(|pair| builder.push(pair));
-            let seal = sealer.seal(builder).map_err(|_| PartFailure::Sealing)?;
-            let mut seals = self.seals.lock().unwrap_or_else(PoisonError::into_inner);
-            seals.insert((part.file, part.attempt), seal);
-            drop(seals);
+            let all = part.file_pairs.iter().chain(pairs.iter());
+            let seal = seal_of(sealer, all).map_err(|_| PartFailure::Sealing)?;
             out(data_frame(&seal))?;
         }
         Ok(())
@@ -182,13 +175,24 @@ impl Sealing for Sender {
         }
     }
 
-    fn seal_manifest(&self, stored: &HashMap<FileId, Attempt>) -> Result<Announced> {
+    fn committed(&self, file: FileId, pairs: &[Pair]) -> Result<()> {
+        let planned = self
+            .planned(file)
+            .ok_or_else(|| Failure::shared(Code::Misuse))?;
+        let seal = seal_of(&planned.sealer, pairs)?;
+        self.seals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(file, seal);
+        Ok(())
+    }
+
+    fn seal_manifest(&self) -> Result<Announced> {
         let mut manifest = self.plan.manifest.clone();
         let seals = self.seals.lock().unwrap_or_else(PoisonError::into_inner);
         for sealed in &mut manifest.sealed {
-            let attempt = stored.get(&sealed.file);
-            let seal = attempt.and_then(|attempt| seals.get(&(sealed.file, *attempt)));
-            sealed.seal = *seal.ok_or_else(|| Failure::shared(Code::StoredDiffers))?;
+            let seal = seals.get(&sealed.file);
+            sealed.seal = *seal.ok_or_else(|| Failure::shared(Code::Misuse))?;
         }
         let file = FileId(random());
         let sealed = manifest.seal(&self.key, file, &mut rng())?;
@@ -215,6 +219,13 @@ impl Sealing for Sender {
         self.planned(file)
             .map(|planned| planned.place().display().to_string())
     }
+}
+
+/// The seal over all segments of a file.
+fn seal_of<'a>(sealer: &FileSealer, pairs: impl IntoIterator<Item = &'a Pair>) -> Result<Seal> {
+    let mut builder = SealBuilder::new();
+    pairs.into_iter().for_each(|pair| builder.push(pair));
+    Ok(sealer.seal(builder)?)
 }
 
 /// Sends a part of the manifest: the bytes that were sealed, as often as need be.
