@@ -1,6 +1,6 @@
 //! Reads links.
 
-use data_encoding::BASE64URL_NOPAD;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -31,7 +31,7 @@ pub fn read_manage_link(text: &str) -> Result<JsValue> {
     let Fragment::Manage { owner, .. } = fragment else {
         return Err(LinkError::NotALink.into());
     };
-    let token = BASE64URL_NOPAD.encode(&owner.0);
+    let token = Base64UrlUnpadded::encode_string(&owner.0);
     Ok(object([
         ("relay", relay.into()),
         ("package", package.into()),

@@ -19,7 +19,7 @@
 //!
 //! Start with [`Link`]. Fragments are secrets: no `Debug`, wiped when dropped.
 
-use data_encoding::BASE64URL_NOPAD;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use sha2::{Digest as _, Sha384};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -127,7 +127,7 @@ impl Fragment {
         }
         let checksum = checksum(package, &bytes);
         bytes.extend_from_slice(&checksum);
-        Zeroizing::new(BASE64URL_NOPAD.encode(&bytes))
+        Zeroizing::new(Base64UrlUnpadded::encode_string(&bytes))
     }
 
     /// Reads a fragment, without its `#`, under the package id of the link's path.
@@ -140,9 +140,7 @@ impl Fragment {
         if text.len() > FRAGMENT_CHARS_MAX {
             return Err(LinkError::NotALink);
         }
-        let bytes = BASE64URL_NOPAD
-            .decode(text.as_bytes())
-            .map_err(|_| LinkError::Cut)?;
+        let bytes = Base64UrlUnpadded::decode_vec(text).map_err(|_| LinkError::Cut)?;
         let bytes = Zeroizing::new(bytes);
         let (covered, found) = bytes
             .split_last_chunk::<CHECKSUM_BYTES>()
@@ -237,7 +235,7 @@ impl Link {
             Fragment::Send { .. } => "/",
         });
         if let Some(package) = &self.package {
-            url.push_str(&BASE64URL_NOPAD.encode(&package.0));
+            url.push_str(&Base64UrlUnpadded::encode_string(&package.0));
         }
         url.push('#');
         url.push_str(&self.fragment.encode(self.package.as_ref()));
@@ -413,7 +411,7 @@ mod tests {
         let mut bytes = vec![0x12, 1, 2, 3];
         let sum = checksum(Some(&PACKAGE), &bytes);
         bytes.extend(sum);
-        let text = BASE64URL_NOPAD.encode(&bytes);
+        let text = Base64UrlUnpadded::encode_string(&bytes);
         assert_eq!(
             Fragment::decode(&text, Some(&PACKAGE)).err(),
             Some(LinkError::UnknownVersion)

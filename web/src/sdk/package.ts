@@ -151,7 +151,7 @@ export class Package {
 export async function openLink(text: string): Promise<Package> {
   const worker = await startOpener();
   try {
-    const link = await worker.call<ReceiveLink>('readLink', text);
+    const link = await worker.call<ReceiveLink>('readLink', withoutQuery(text));
     const info = await packageInfo(link.relay, link.package);
     const manifest = info.files.find(({ role }) => role === 'manifest');
     if (info.state !== 'finished' || !manifest) throw new SealiftError('not_complete');
@@ -190,7 +190,7 @@ export async function openFiles(files: File[], options: { link?: string } = {}):
   if (files.length === 0) throw new SealiftError('bad_usage');
   const worker = await startOpener();
   try {
-    const link = options.link ? await worker.call<ReceiveLink>('readLink', options.link) : null;
+    const link = options.link ? await worker.call<ReceiveLink>('readLink', withoutQuery(options.link)) : null;
     const places = new Map<string, SealedPlace>();
     let manifest: Found['manifest'] = null;
     let first: Layout | null = null;
@@ -222,6 +222,11 @@ export async function openFiles(files: File[], options: { link?: string } = {}):
     worker.end();
     throw SealiftError.from(error);
   }
+}
+
+/** A page may carry options of its own in the address; they are no part of the link. */
+function withoutQuery(link: string): string {
+  return link.replace(/\?[^#]*/, '');
 }
 
 async function startOpener(): Promise<Caller> {

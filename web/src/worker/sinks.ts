@@ -57,6 +57,9 @@ export async function createFolder(root: FileSystemDirectoryHandle, path: string
   return folder;
 }
 
+/** Paths that were given away here, also while their files are not there yet: several are saved side by side. */
+const given = new Set<string>();
+
 /** A new file under this path; one that is there already is kept and the new one gets a number. */
 async function createIn(root: FileSystemDirectoryHandle, path: string): Promise<FileSystemFileHandle> {
   const steps = path.split('/');
@@ -64,8 +67,11 @@ async function createIn(root: FileSystemDirectoryHandle, path: string): Promise<
   const folder = await createFolder(root, steps.join('/'));
   for (let n = 1; ; n++) {
     const free = n === 1 ? name : numbered(name, n);
-    const taken = await folder.getFileHandle(free).then(() => true, (error: DOMException) => error.name !== 'NotFoundError');
-    if (!taken) return folder.getFileHandle(free, { create: true });
+    const full = [...steps, free].join('/');
+    const taken = given.has(full) || await folder.getFileHandle(free).then(() => true, (error: DOMException) => error.name !== 'NotFoundError');
+    if (taken || given.has(full)) continue;
+    given.add(full);
+    return folder.getFileHandle(free, { create: true });
   }
 }
 
