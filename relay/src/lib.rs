@@ -31,6 +31,8 @@ mod names;
 mod package;
 mod packages;
 mod pages;
+#[cfg(test)]
+mod power_cut;
 pub mod records;
 mod relay;
 mod serve;

@@ -101,6 +101,15 @@ impl SimulatedDisk {
         self.state().calls_left == 0
     }
 
+    /// Counts one call of another device on the same power, such as the disk of the records.
+    ///
+    /// # Errors
+    ///
+    /// When the power is off.
+    pub fn tick(&self) -> io::Result<()> {
+        self.call().map(drop)
+    }
+
     /// Lets the next syncs of files fail and, like Linux, forget what they should have written.
     pub fn fail_syncs(&self, count: u32) {
         self.state().syncs_to_fail = count;
