@@ -1,10 +1,10 @@
-//! A connection that is cut when its reader takes nothing for too long.
+//! A connection that is cut when its client says nothing at first, or takes nothing for too long.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use sealift_protocol::limits::STALL_MAX;
+use sealift_protocol::limits::{REQUEST_MAX, STALL_MAX};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -13,6 +13,8 @@ pub(crate) struct Stalling<S> {
     inner: S,
     /// Runs while a write is waiting.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Runs until the first byte: the HTTP server measures time only from there.
+    first: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Stalling<S> {
@@ -20,6 +22,7 @@ impl<S> Stalling<S> {
         Self {
             inner,
             deadline: None,
+            first: Some(Box::pin(sleep(REQUEST_MAX))),
         }
     }
 
@@ -49,7 +52,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stalling<S> {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, into)
+        let answer = Pin::new(&mut self.inner).poll_read(context, into);
+        match &mut self.first {
+            Some(first) if answer.is_pending() => {
+                ready!(first.as_mut().poll(context));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            _ => {
+                self.first = None;
+                answer
+            }
+        }
     }
 }
 

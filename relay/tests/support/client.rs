@@ -313,6 +313,15 @@ impl Client {
         .await
     }
 
+    /// Why an attempt was stopped.
+    pub async fn stopped(&mut self, number: u32) -> Code {
+        self.wait(|message| match message {
+            RelayMessage::StopPart { attempt, code, .. } => (attempt.0 == number).then_some(*code),
+            _ => None,
+        })
+        .await
+    }
+
     /// Sends a whole file and commits it.
     pub async fn store(&mut self, file: &SealedFile) {
         let plan = self.add(file).await.unwrap();

@@ -1,0 +1,135 @@
+//! Starting again: what was under way is ended, what is newer or in use is left alone.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test stops at the first surprise
+
+mod support;
+
+use std::path::PathBuf;
+
+use sealift_protocol::PartNumber;
+use sealift_protocol::format::Role;
+use sealift_protocol::message::{PackageState, RelayMessage};
+use sealift_relay::start;
+use support::TestRelay;
+use support::client::{Client, hello, send_package, websocket};
+use support::sealed::{Sealed, SealedFile};
+
+/// A relay with one file whose only part is durable, stopped.
+async fn durable_and_stopped(seed: u64) -> (TestRelay, Sealed, SealedFile, PathBuf) {
+    let mut relay = TestRelay::open().await;
+    let mut sealed = Sealed::new(seed);
+    let mut client = Client::welcome(&relay, &sealed).await;
+    client.create(&sealed).await;
+    let file = sealed.file(Role::File, 65_536);
+    let plan = client.add(&file).await.unwrap();
+    client.part(&file, plan, 0, 1).await;
+    client.durable(&file, 0).await.unwrap();
+    relay.stop().await;
+    let body = relay
+        .data()
+        .join(format!("docroot/{}/{}.body", sealed.package, file.id));
+    (relay, sealed, file, body)
+}
+
+/// After the start the file is whole, and its sender learns so.
+async fn is_whole(relay: &TestRelay, sealed: &Sealed, file: &SealedFile, body: &PathBuf) {
+    assert!(std::fs::read(body).unwrap() == file.body);
+    assert_eq!(relay.number("SELECT state FROM files").await, 2);
+    assert_eq!(relay.number("SELECT count(*) FROM parts").await, 0);
+    let mut client = Client::welcome(relay, sealed).await;
+    client.add(file).await.unwrap();
+    client.commit(file).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s5_a_commit_that_was_recorded_but_not_begun_is_ended_at_the_start() {
+    let (mut relay, sealed, file, body) = durable_and_stopped(1).await;
+    assert_eq!(relay.sql("UPDATE files SET state = 1").await, 1);
+    assert!(!body.exists());
+    relay.start().await;
+    is_whole(&relay, &sealed, &file, &body).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s5_a_commit_that_was_done_but_not_recorded_is_recognised_by_its_final_name() {
+    let (mut relay, sealed, file, body) = durable_and_stopped(2).await;
+    relay.sql("UPDATE files SET state = 1").await;
+    std::fs::rename(body.with_extension("body.partial"), &body).unwrap();
+    relay.start().await;
+    is_whole(&relay, &sealed, &file, &body).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s5_c3_a_body_that_the_storage_lost_is_asked_for_again() {
+    let (mut relay, sealed, file, body) = durable_and_stopped(3).await;
+    std::fs::remove_file(body.with_extension("body.partial")).unwrap();
+    relay.start().await;
+    let mut client = Client::welcome(&relay, &sealed).await;
+    let plan = client.add(&file).await.unwrap();
+    client
+        .send(sealift_protocol::message::ClientMessage::CommitFile { file: file.id })
+        .await;
+    let lost = client
+        .wait(|message| match message {
+            RelayMessage::PartLost { part, .. } => Some(*part),
+            _ => None,
+        })
+        .await;
+    assert_eq!(lost, PartNumber(0));
+    client.part(&file, plan, 0, 2).await;
+    client.durable(&file, 0).await.unwrap();
+    client.commit(&file).await;
+    assert!(std::fs::read(body).unwrap() == file.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s4_a_second_relay_on_the_same_data_does_not_start() {
+    let relay = TestRelay::open().await;
+    let error = start(relay.settings()).await.err().unwrap();
+    assert!(
+        format!("{error:#}").contains("another process uses this docroot"),
+        "{error:#}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_was_cut_off_is_ended_at_the_start() {
+    let mut relay = TestRelay::open().await;
+    let mut sealed = Sealed::new(4);
+    let mut client = Client::welcome(&relay, &sealed).await;
+    send_package(&mut client, &mut sealed, 8192).await;
+    relay.stop().await;
+    relay.sql("UPDATE packages SET state = 3").await;
+    relay.start().await;
+    relay.becomes("SELECT count(*) FROM packages", 0).await;
+    assert!(
+        !relay
+            .data()
+            .join(format!("docroot/{}", sealed.package))
+            .exists()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finished_package_is_known_to_its_sender_after_a_restart() {
+    let mut relay = TestRelay::open().await;
+    let mut sealed = Sealed::new(5);
+    let mut client = Client::welcome(&relay, &sealed).await;
+    let (_, manifest) = send_package(&mut client, &mut sealed, 8192).await;
+    relay.stop().await;
+    relay.start().await;
+    let mut client = websocket(&relay, &[]).await.unwrap();
+    let welcome = client.enter(hello(&sealed, 1)).await.unwrap();
+    assert_eq!(welcome.state, PackageState::Finished);
+    let expires_at = client.finish(&manifest).await;
+    assert_eq!(Some(expires_at), welcome.expires_at);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_of_a_newer_relay_are_left_alone() {
+    let mut relay = TestRelay::open().await;
+    relay.stop().await;
+    relay.sql("PRAGMA user_version = 99").await;
+    let error = start(relay.settings()).await.err().unwrap();
+    assert!(format!("{error:#}").contains("newer relay"), "{error:#}");
+}
