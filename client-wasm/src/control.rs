@@ -14,15 +14,16 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use sealift_envelope::pack::{self, Batch};
 use sealift_envelope::{
-    Draft, DraftEntry, FileEntry, FileSealer, Manifest, Metadata, PackageKey, SealedEntry, names,
+    Draft, DraftEntry, FileEntry, FileSealer, Manifest, Metadata, PackageKey, SealBuilder,
+    SealedEntry, names,
 };
 use sealift_protocol::error::Code;
 use sealift_protocol::format::{Geometry, Role as Sealed};
 use sealift_protocol::frame::{self, Decoder, Frame};
-use sealift_protocol::ids::{Attempt, ClientId, FileId, LaneId, OwnerToken, PartNumber};
+use sealift_protocol::ids::{Attempt, ClientId, FileId, LaneId, OwnerToken, Pair, PartNumber};
 use sealift_protocol::limits::{SEAL_BYTES, SEGMENT_BYTES};
 use sealift_protocol::link::{Fragment, Link, LinkSecret, Pin};
-use sealift_protocol::message::{ClientMessage, Pairs, RelayMessage, Role, Transport};
+use sealift_protocol::message::{ClientMessage, RelayMessage, Role, Transport};
 use sealift_protocol::session::{
     ClientAction, ClientConfig, ClientEvent, ClientSession, LaneEnd, PartFailure, SendPart,
     UserEvent, UserState, Verdict,
@@ -54,10 +55,8 @@ struct Content {
     body_bytes: u64,
     /// Files in it.
     file_count: u32,
-    /// The seals that were sent, by attempt: which one is stored is known when the file is committed.
-    seals: HashMap<Attempt, [u8; 48]>,
-    /// The highest part that is durable, and by which attempt: in the end, the last one.
-    stored: Option<(PartNumber, Attempt)>,
+    /// Makes the seal that the manifest names, from the pairs that are stored.
+    sealer: FileSealer,
 }
 
 /// Parts given to lanes, under a number each.
@@ -268,15 +267,14 @@ impl SendSession {
             messages.extend(RelayMessage::decode(&payload).ok());
         }
         for message in messages {
-            self.note_stored(&message);
             self.handle(now_ms, ClientEvent::Message { lane, message });
         }
         Ok(())
     }
 
-    /// A part was handed to the transport whole. `seal` is what it ended with, when it was a last one.
+    /// A part was handed to the transport whole.
     #[wasm_bindgen(js_name = partSealed)]
-    pub fn part_sealed(&mut self, now_ms: f64, order: u32, pairs: &[u8], seal: Option<Vec<u8>>) {
+    pub fn part_sealed(&mut self, now_ms: f64, order: u32, pairs: &[u8]) {
         let Some(Order {
             lane,
             file,
@@ -286,14 +284,6 @@ impl SendSession {
         else {
             return;
         };
-        if let Some(seal) = seal.and_then(|seal| seal.try_into().ok())
-            && let Some(content) = self
-                .contents
-                .iter_mut()
-                .find(|content| content.file == file)
-        {
-            content.seals.insert(attempt, seal);
-        }
         let pairs = pairs_from_bytes(pairs);
         self.handle(
             now_ms,
@@ -412,33 +402,6 @@ impl SendSession {
         }
     }
 
-    /// Which attempt at a file's last part is stored, and so which seal the manifest must name.
-    fn note_stored(&mut self, message: &RelayMessage) {
-        let (file, part, attempt) = match message {
-            RelayMessage::Durable {
-                file,
-                part,
-                attempt,
-                ..
-            } => (file, part, attempt),
-            RelayMessage::Pairs(Pairs {
-                file,
-                part,
-                stored: Some(stored),
-                ..
-            }) => (file, part, &stored.attempt),
-            _ => return,
-        };
-        if let Some(content) = self
-            .contents
-            .iter_mut()
-            .find(|content| content.file == *file)
-            && content.stored.is_none_or(|(highest, _)| highest <= *part)
-        {
-            content.stored = Some((*part, *attempt));
-        }
-    }
-
     fn link(&self, relay: String, fragment: Fragment) -> String {
         let mut url = Link {
             relay,
@@ -512,8 +475,7 @@ impl SendSession {
             head,
             body_bytes: sealer.geometry().body_bytes(),
             file_count: members.len() as u32,
-            seals: HashMap::new(),
-            stored: None,
+            sealer,
         });
         let members = members
             .iter()
@@ -680,7 +642,7 @@ impl SendSession {
                 ),
                 ("lanes", progress.lanes.into()),
             ]),
-            UserEvent::FileCommitted { file, .. } => self.committed(file)?,
+            UserEvent::FileCommitted { file, pairs, .. } => self.committed(file, &pairs)?,
             UserEvent::SessionBusy => object([kind("busy")]),
             UserEvent::Finished { expires_at } => {
                 object([kind("finished"), ("expiresAt", number(expires_at))])
@@ -699,32 +661,20 @@ impl SendSession {
         })
     }
 
-    /// Notes the seal that is stored, for the manifest.
-    ///
-    /// # Errors
-    /// `not_resumable` when what is stored was not sealed by this session, so that its seal is not known.
-    fn committed(&mut self, file: FileId) -> Result<JsValue> {
-        let found = self
-            .contents
-            .iter()
-            .zip(&mut self.manifest.sealed)
-            .find(|(content, _)| content.file == file);
-        let Some((content, sealed)) = found else {
-            return Ok(object([
-                ("type", "committed".into()),
-                ("file", file.to_string().into()),
-                ("fileCount", 0.into()),
-            ])); // the manifest
-        };
-        sealed.seal = *content
-            .stored
-            .and_then(|(_, attempt)| content.seals.get(&attempt))
-            .ok_or_else(|| JsError::code(Code::NotResumable))?;
-        let count = content.file_count.into();
+    /// Notes the seal of what is stored, for the manifest. A pack or file is not sent again after this.
+    fn committed(&mut self, file: FileId, pairs: &[Pair]) -> Result<JsValue> {
+        let mut file_count = 0; // the manifest counts for nothing
+        let contents = self.contents.iter().zip(&mut self.manifest.sealed);
+        for (content, sealed) in contents.filter(|(content, _)| content.file == file) {
+            let mut builder = SealBuilder::new();
+            pairs.iter().for_each(|pair| builder.push(pair));
+            sealed.seal = content.sealer.seal(builder)?;
+            file_count = content.file_count;
+        }
         Ok(object([
             ("type", "committed".into()),
             ("file", file.to_string().into()),
-            ("fileCount", count),
+            ("fileCount", file_count.into()),
         ]))
     }
 

@@ -69,6 +69,7 @@ export const CODES: Record<string, readonly [retryable: boolean, sentence: strin
   misuse: [false, "The program made a mistake. Report it."],
   out_of_memory: [true, "There is not enough memory. Close other tabs or programs and try again."],
   environment_unsupported: [false, "This browser cannot seal files. Nothing was sent. Use a current browser, or the command line."],
+  page_damaged: [true, "A part of this page is missing or was changed on its way. Reload the page; if it stays so, tell the relay's operator."],
   write_failed: [true, "The file could not be saved on this computer. Check that there is room and try again."],
   too_large_here: [false, "This browser cannot save a file of this size. Use a current Chrome or Firefox, or the command line."],
   bad_usage: [false, "This cannot be done that way. See the help for what goes together."],

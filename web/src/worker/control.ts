@@ -190,7 +190,7 @@ class Sending {
         }
         break;
       case 'sealed':
-        session.partSealed(now, message.order, message.pairs, message.seal ?? undefined);
+        session.partSealed(now, message.order, message.pairs);
         break;
       case 'failed':
         session.partFailed(now, message.order, message.failure, message.pairs);

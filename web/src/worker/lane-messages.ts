@@ -54,6 +54,6 @@ export type FromLane =
   /** After everything else the lane has to say. */
   | { type: 'closed'; opened: boolean; supported: boolean; reason: string }
   | { type: 'received'; bytes: Uint8Array }
-  | { type: 'sealed'; order: number; pairs: Uint8Array; seal: Uint8Array | null }
+  | { type: 'sealed'; order: number; pairs: Uint8Array }
   | { type: 'failed'; order: number; failure: PartFailure; pairs: Uint8Array }
   | { type: 'verified'; verdict: Verdict };

@@ -107,7 +107,6 @@ class Lane {
   private async part(part: PartOrder): Promise<void> {
     const made = this.files.get(part.file);
     const pairs = new PartPairs(part.segmentCount);
-    let seal: Bytes | null = null;
     let begun = false;
     try {
       if (!made) throw new Stopped();
@@ -118,9 +117,12 @@ class Lane {
         pairs.addAll(made.pairs.subarray(part.firstSegment * PAIR_BYTES));
       } else {
         await this.sealSegments(part, made, pairs);
-        if (part.pairsBefore) seal = await this.sendSeal(part, made.sealer, pairs.soFar());
+        if (part.pairsBefore) {
+          await made.source.checkUnchanged(); // the seal says that all of this is one file (rule C2)
+          await this.sendSeal(part, made.sealer, pairs.soFar());
+        }
       }
-      tell({ type: 'sealed', order: part.order, pairs: pairs.soFar(), seal });
+      tell({ type: 'sealed', order: part.order, pairs: pairs.soFar() });
     } catch (error) {
       const failure = partFailure(error);
       if (begun && failure !== 'lane') this.stream?.write(part.cancel).catch(() => {});
@@ -156,10 +158,9 @@ class Lane {
     }
   }
 
-  private async sendSeal(part: PartOrder, sealer: LaneSealer, pairs: Uint8Array): Promise<Bytes> {
+  private async sendSeal(part: PartOrder, sealer: LaneSealer, pairs: Uint8Array): Promise<void> {
     const seal = sealer.finish(part.pairsBefore!, pairs) as Bytes;
     await this.write(part, dataHeader(seal.length) as Bytes, seal);
-    return seal;
   }
 
   private async sendSealed(part: PartOrder, { body }: Sealed): Promise<void> {

@@ -17,12 +17,20 @@ export type SourceDescription =
   | { kind: 'file'; file: File }
   | { kind: 'pack'; members: PackMember[]; bytes: number };
 
+/** Members of a pack that are read side by side. */
+const FILES_AT_ONCE = 16;
+
 /** Readers with a read under way. Chromium can lose a pending read whose reader nothing refers to. */
 const held = new Set<unknown>();
 
 export interface Source {
   /** Bytes from `offset`, zeros after the end. Valid until the second next call. */
   read(offset: number, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Fails with `file_changed` when size or time of a file is not what it was when it was chosen. Browsers compare
+   * them when a read begins, and a long stream began long ago: so a new read is begun.
+   */
+  checkUnchanged(): Promise<void>;
   /** Ends reading; the next `read` starts anew. */
   rest(): void;
 }
@@ -53,6 +61,10 @@ class FileSource implements Source {
     const view = new Uint8Array(buffer, 0, bytes);
     view.fill(0, wanted);
     return view;
+  }
+
+  checkUnchanged(): Promise<void> {
+    return touch(this.file);
   }
 
   rest(): void {
@@ -99,24 +111,38 @@ class PackSource implements Source {
     return view;
   }
 
+  checkUnchanged(): Promise<void> {
+    return this.each(({ file }) => touch(file));
+  }
+
   rest(): void {
     this.content = null;
   }
 
   private async readAll(): Promise<Uint8Array<ArrayBuffer>> {
     const all = new Uint8Array(this.bytes);
-    for (const { file, offset } of this.members) {
-      let content: ArrayBuffer;
-      try {
-        content = await file.arrayBuffer();
-      } catch (error) {
-        throw readError(error);
-      }
-      if (content.byteLength !== file.size) throw new SealiftError('file_changed');
-      all.set(new Uint8Array(content), offset);
-    }
+    await this.each(async ({ file, offset }) => all.set(await wholeOf(file), offset));
     return all;
   }
+
+  /** For each member, several at once: small files are waiting for the most part. */
+  private async each(act: (member: PackMember) => Promise<void>): Promise<void> {
+    const left = this.members.values();
+    const some = async () => {
+      for (const member of left) await act(member);
+    };
+    await Promise.all(Array.from({ length: FILES_AT_ONCE }, some));
+  }
+}
+
+async function wholeOf(file: File): Promise<Uint8Array> {
+  const content = await file.arrayBuffer().catch((error: unknown) => Promise.reject(readError(error)));
+  if (content.byteLength !== file.size) throw new SealiftError('file_changed');
+  return new Uint8Array(content);
+}
+
+async function touch(file: File): Promise<void> {
+  await file.slice(0, 1).arrayBuffer().catch((error: unknown) => Promise.reject(readError(error)));
 }
 
 /** Browsers refuse to read a file that changed since it was chosen, with `NotReadableError`. */
