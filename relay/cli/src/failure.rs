@@ -204,9 +204,10 @@ impl Failure {
     /// One of the causes that browser, relay and command line share, with its own sentence.
     pub(crate) fn shared(code: Code) -> Self {
         let sentence = code.sentence();
-        let (what, advice) = sentence
-            .split_once(". ")
-            .unwrap_or((sentence.trim_end_matches('.'), ""));
+        let (what, advice) = match sentence.split_once(". ") {
+            Some(both) => both,
+            None => (sentence.trim_end_matches('.'), advice_for(code)),
+        };
         let mut failure = Self::new(cause_of(code), what, advice);
         failure.code = code.as_str();
         failure
@@ -277,6 +278,16 @@ impl Failure {
     /// Whoever read our output has gone; nothing is printed.
     pub(crate) fn broken_pipe() -> Self {
         Self::new(Cause::BrokenPipe, "the reader of the output went away", "")
+    }
+}
+
+/// What to do about codes whose sentence says only what happened.
+fn advice_for(code: Code) -> &'static str {
+    match code {
+        Code::BadLink => "Copy the whole link from where the sender gave it to you.",
+        Code::NotSealed => "Choose a file that sealift made; their names end in .sealift.",
+        Code::TooLarge => "Send less, or ask the relay's operator for more room.",
+        _ => "Try again; if it happens again, ask the relay's operator.",
     }
 }
 
@@ -352,6 +363,14 @@ mod tests {
             assert!(seen.insert(number.to_string()), "{number} twice");
             assert!(seen.insert((*code).to_owned()), "{code} twice");
             assert_eq!(cause.exit_code(), *number);
+        }
+    }
+
+    #[test]
+    fn every_shared_code_says_what_to_do() {
+        for code in Code::ALL {
+            let failure = Failure::shared(*code);
+            assert!(!failure.what.is_empty() && !failure.advice.is_empty(), "{code}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sealift_protocol::error::Code;
-use sealift_protocol::message::{Role, Transport};
+use sealift_protocol::message::{RelayMessage, Role, Transport};
 use sealift_protocol::session::{
     ClientAction, ClientConfig, ClientEvent, ClientSession, UserEvent, UserState, Verdict,
 };
@@ -66,6 +66,8 @@ struct Driver<S: Sealing> {
     events: mpsc::UnboundedSender<ClientEvent>,
     origin: Instant,
     state: Option<UserState>,
+    /// The relay's last refusal: why it waits, when it waits.
+    reason: Option<Code>,
 }
 
 /// Sends `content` and the manifest. Returns when the package will be deleted, in seconds since 1970.
@@ -92,6 +94,7 @@ pub(crate) async fn drive<S: Sealing>(
         events,
         origin,
         state: None,
+        reason: None,
     };
     for file in content {
         driver.add(file, Role::Content);
@@ -144,8 +147,15 @@ async fn sleep(time: Option<Duration>) {
 
 impl<S: Sealing> Driver<S> {
     fn handle(&mut self, event: ClientEvent) {
-        if let ClientEvent::LaneClosed { lane, .. } = &event {
-            self.lanes.remove(lane);
+        match &event {
+            ClientEvent::LaneClosed { lane, .. } => {
+                self.lanes.remove(lane);
+            }
+            ClientEvent::Message { message: RelayMessage::Refused { code, .. }, .. }
+            | ClientEvent::Message { message: RelayMessage::StopPart { code, .. }, .. } => {
+                self.reason = Some(*code);
+            }
+            _ => {}
         }
         self.session.handle(self.origin.elapsed(), event);
     }
@@ -273,12 +283,13 @@ impl<S: Sealing> Driver<S> {
     }
 
     fn tell_state(&mut self, state: UserState, progress: &Progress) {
-        match state {
-            UserState::Waiting if self.state != Some(UserState::Connecting) => {
-                progress
-                    .notice("the connection was lost; sending goes on by itself when it is back");
-            }
-            _ => {}
+        if state == UserState::Waiting {
+            progress.notice(match self.reason.take() {
+                Some(code @ (Code::StorageFull | Code::StorageFailed | Code::RelayBusy | Code::Draining)) => {
+                    code.sentence()
+                }
+                _ => "The connection was lost. Sending goes on by itself when it is back.",
+            });
         }
         progress.doing(match state {
             UserState::Connecting => "Connecting",
@@ -304,7 +315,7 @@ impl<S: Sealing> Driver<S> {
     }
 }
 
-/// How the transports of the command line end: it has WebSocket alone.
+/// The command line has WebSocket alone.
 pub(crate) const TRANSPORTS: &[Transport] = &[Transport::WebSocket];
 
 /// Without any lane or progress for so long, sending ends with a word instead of waiting for ever.
