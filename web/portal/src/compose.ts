@@ -6,7 +6,7 @@
 import type { Protection, SourceFile } from '../../src/sdk';
 import { wireChoosing, type Chosen } from './choose';
 import { wireCopy } from './copy';
-import { button, byId, input, part, setProblem, setText } from './dom';
+import { breathe, button, byId, input, part, setProblem, setText } from './dom';
 import { FileList } from './file-list';
 import { showFailure } from './failure';
 import { wireGenerate, wireReveal, wireStrength } from './password';
@@ -31,6 +31,7 @@ export interface Composed {
 export class Compose {
   #files: SourceFile[] = [];
   #folders = new Set<string>();
+  #adding = Promise.resolve();
   #tree: Folder<SourceFile> = grow([]);
   readonly #list: FileList<SourceFile>;
   readonly #reveal = wireReveal([input('password'), input('repeat-password')]);
@@ -61,11 +62,15 @@ export class Compose {
 
   /** Shows the form as it was left, with a sentence on top when there is something to say. */
   show(notice = '', focus = true): void {
-    part('compose-notice').hidden = notice === '';
-    setText(part('compose-notice').querySelector('p') as Element, notice);
+    this.#notice(notice);
     this.#refreshFacts();
     showScreen('compose-screen', { focus });
-    if (notice) say(notice);
+  }
+
+  #notice(text: string): void {
+    part('compose-notice').hidden = text === '';
+    setText(part('compose-notice').querySelector('p') as Element, text);
+    if (text) say(text);
   }
 
   /** Empties the form, the password too. */
@@ -88,7 +93,13 @@ export class Compose {
     this.#refreshFacts();
   }
 
-  #add({ files, folders }: Chosen): void {
+  /** One after the other, so that two drops in a row keep their order. */
+  #add(chosen: Chosen): void {
+    this.#adding = this.#adding.then(() => this.#addNow(chosen));
+  }
+
+  async #addNow({ files, folders }: Chosen): Promise<void> {
+    await measure(files, () => this.#notice(`Looking through ${words.amount(files.length, folders.length)}…`));
     const taken = new Set(this.#files.map((known) => known.path));
     for (const source of files) {
       const path = freePath(source.path, taken);
@@ -96,7 +107,7 @@ export class Compose {
       this.#files.push({ path, file: source.file });
     }
     for (const folder of folders) this.#folders.add(folder);
-    part('compose-notice').hidden = true;
+    this.#notice('');
     this.#refresh();
     say(`Added ${words.amount(files.length, folders.length)}. ${part('files-count').textContent}`);
   }
@@ -215,6 +226,26 @@ export class Compose {
     field.focus();
     say(text);
     return null;
+  }
+}
+
+/** No task may keep the page from answering a key for longer than this. */
+const SLICE_MS = 25;
+
+/**
+ * Asks each file for its size once. The browser looks at the disk for the first answer and waits for it, a third of a
+ * millisecond each, so thousands of files are asked in slices; afterwards every reader gets the size at once.
+ */
+async function measure(files: readonly SourceFile[], onSlow: () => void): Promise<void> {
+  let since = performance.now();
+  let slow = false;
+  for (const { file } of files) {
+    void file.size;
+    if (performance.now() - since < SLICE_MS) continue;
+    if (!slow) onSlow();
+    slow = true;
+    await breathe();
+    since = performance.now();
   }
 }
 

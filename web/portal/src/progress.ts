@@ -30,6 +30,7 @@ const NAMES: Record<Transport, string> = { webtransport: 'WebTransport', websock
 /** Follows one job until `close`. */
 export class ProgressPanel {
   readonly #ended = new AbortController();
+  readonly #title = document.title;
   #stage: Stage = { title: '', motion: 'moving' };
   #shownAt = -Infinity;
   #leftAt = -Infinity;
@@ -46,7 +47,6 @@ export class ProgressPanel {
     button('cancel').addEventListener('click', cancel, { signal });
     job.addEventListener('progress', () => this.#refreshSoon(), { signal });
     this.notice('');
-    this.#refresh();
   }
 
   /** Shows another state of the job. The keyboard stays on the button that took the place of the pressed one. */
@@ -77,6 +77,7 @@ export class ProgressPanel {
   }
 
   close(): void {
+    document.title = this.#title;
     this.#ended.abort();
     clearTimeout(this.#timer);
   }
@@ -99,6 +100,7 @@ export class ProgressPanel {
     bar.value = Math.floor(share * 1000);
     bar.setAttribute('aria-valuetext', `${percent} percent`);
     setText(part('progress-percent'), String(percent));
+    document.title = `${percent}% – ${this.#stage.title} – Sealift`; // Seen from another tab.
     setText(part('progress-done'), `${words.bytes(bytesDone, true)} of ${words.bytes(bytesTotal)}`);
 
     const moving = this.#stage.motion === 'moving';

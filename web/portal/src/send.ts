@@ -65,16 +65,18 @@ class SendPage {
     let ended = false;
     const panel = new ProgressPanel(job, 'Sending', () => void job.cancel());
     let transport: Transport | null = null;
+    let moved = '';
     job.addEventListener('state', () => {
       const stage = ended ? null : stageOf(job.state, job);
       if (stage) panel.stage(stage);
-      if (job.state === 'sending') panel.notice(transport === 'websocket' ? part('progress-notice-text').textContent ?? '' : '');
+      if (job.state === 'sending') panel.notice(moved); // Whatever else was in the way is over.
     });
     job.addEventListener('transport', (event) => {
       const next = (event as CustomEvent<{ transport: Transport | null }>).detail.transport;
-      if (next === null) return;
-      panel.notice(transportSentence(next, transport));
+      if (next === null || next === transport) return;
+      moved = transportSentence(next, transport);
       transport = next;
+      panel.notice(moved);
     });
     job.addEventListener('notice', (event) => {
       const { code, message } = (event as CustomEvent<{ code: string; message: string }>).detail;

@@ -47,7 +47,7 @@ export function grow<T>(files: Iterable<Listed<T>>, emptyFolders: Iterable<strin
 
 /** Folders first, then files, each by name as a person sorts them (`2` before `10`). */
 export function children<T>(of: Folder<T>): Node<T>[] {
-  const byName = (a: Node<T>, b: Node<T>): number => order.compare(a.name, b.name);
+  const byName = (a: Node<T>, b: Node<T>): number => order().compare(a.name, b.name);
   return [...[...of.folders.values()].sort(byName), ...[...of.files].sort(byName)];
 }
 
@@ -68,7 +68,11 @@ export function* emptyFolders<T>(of: Folder<T>): Generator<Folder<T>> {
   }
 }
 
-const order = new Intl.Collator('en', { numeric: true });
+/** Made when first needed: it costs tens of milliseconds that the empty page need not spend. */
+let collator: Intl.Collator | null = null;
+function order(): Intl.Collator {
+  return (collator ??= new Intl.Collator('en', { numeric: true }));
+}
 
 function folder<T>(name: string, path: string, parent: Folder<T> | null): Folder<T> {
   return { kind: 'folder', name, path, parent, folders: new Map(), files: [], bytes: 0, fileCount: 0 };

@@ -1,9 +1,8 @@
 /** Sizes, times, dates and names as a person reads them. Everything on the pages passes through here. */
 
-const decimal = new Intl.NumberFormat('en', { maximumFractionDigits: 1, minimumFractionDigits: 0 });
-const steady = new Intl.NumberFormat('en', { maximumFractionDigits: 1, minimumFractionDigits: 1 });
-const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
-
+/* Written out rather than by `Intl`: its first use costs tens of milliseconds, and the pages speak English only. */
+const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
+const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December'];
 const UNITS = ['bytes', 'KB', 'MB', 'GB', 'TB', 'PB'];
 
 /** "1.2 GB", in powers of ten as file managers of today show them. `still` keeps one decimal so that a number in motion does not jump in width. */
@@ -14,14 +13,15 @@ export function bytes(count: number, still = false): string {
     value /= 1000;
     unit += 1;
   }
-  if (unit === 0) return count === 1 ? '1 byte' : `${whole.format(value)} bytes`;
-  const format = value >= 100 ? whole : still ? steady : decimal;
-  return `${format.format(value)} ${UNITS[unit]}`;
+  if (unit === 0) return count === 1 ? '1 byte' : `${Math.round(value)} bytes`;
+  const text = value >= 99.95 ? value.toFixed(0) : value.toFixed(1);
+  return `${still ? text : text.replace('.0', '')} ${UNITS[unit]}`;
 }
 
-/** "3 files", "1 file". */
+/** "2,000 files", "1 file". */
 export function count(number: number, one: string, many = `${one}s`): string {
-  return `${whole.format(number)} ${number === 1 ? one : many}`;
+  const grouped = String(number).replace(/\B(?=(\d{3})+$)/g, ',');
+  return `${grouped} ${number === 1 ? one : many}`;
 }
 
 /** "about 2 minutes", coarse on purpose: a guess should not look like a promise. */
@@ -47,9 +47,12 @@ export function span(seconds: number): string {
 
 /** "Tuesday, 1 December 2026 at 21:00", in the person's own time zone. */
 export function date(when: Date): string {
-  const day = new Intl.DateTimeFormat('en-GB', { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' }).format(when);
-  const time = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' }).format(when);
-  return `${day} at ${time}`;
+  const day = `${DAYS[when.getDay()]}, ${when.getDate()} ${MONTHS[when.getMonth()]} ${when.getFullYear()}`;
+  return `${day} at ${two(when.getHours())}:${two(when.getMinutes())}`;
+}
+
+function two(number: number): string {
+  return String(number).padStart(2, '0');
 }
 
 /**
