@@ -171,13 +171,13 @@ fn slot_secret(slot: &Slot<'_>, credential: Credential<'_>) -> Result<Option<Slo
 }
 
 /// What a slot's keys expand from.
-struct SlotSecret {
-    root: Zeroizing<[u8; 48]>,
+pub(crate) struct SlotSecret {
+    pub(crate) root: Zeroizing<[u8; 48]>,
     label: &'static [u8],
 }
 
 impl SlotSecret {
-    fn from_password(
+    pub(crate) fn from_password(
         password: &Password,
         salt: &[u8],
         cost: KdfCost,
@@ -198,7 +198,7 @@ impl SlotSecret {
         }
     }
 
-    fn keys(&self, package: &PackageId, bound: &[u8]) -> SlotKeys {
+    pub(crate) fn keys(&self, package: &PackageId, bound: &[u8]) -> SlotKeys {
         let both: Zeroizing<[u8; 64]> = expand(&*self.root, &[self.label, &package.0, bound]);
         let mut keys = SlotKeys {
             kek: Zeroizing::new([0; 32]),
@@ -211,8 +211,8 @@ impl SlotSecret {
     }
 }
 
-struct SlotKeys {
-    kek: Zeroizing<[u8; 32]>,
+pub(crate) struct SlotKeys {
+    pub(crate) kek: Zeroizing<[u8; 32]>,
     commitment: [u8; 32],
 }
 
@@ -238,7 +238,11 @@ fn open_slot(
     Ok(Some(key))
 }
 
-fn argon2id(password: &Password, salt: &[u8], cost: KdfCost) -> Result<Zeroizing<[u8; 32]>, Error> {
+pub(crate) fn argon2id(
+    password: &Password,
+    salt: &[u8],
+    cost: KdfCost,
+) -> Result<Zeroizing<[u8; 32]>, Error> {
     let KdfCost {
         memory_kib,
         passes,

@@ -44,6 +44,8 @@ pub mod pack;
 mod password;
 mod seal;
 mod sealer;
+#[cfg(test)]
+mod spec_example;
 mod stream;
 
 pub use draft::{Draft, DraftEntry};

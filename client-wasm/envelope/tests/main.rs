@@ -8,3 +8,4 @@ mod keyrings;
 mod manifests;
 mod pipes;
 mod reader;
+mod vectors;
