@@ -237,8 +237,16 @@ mod tests {
         for (index, code) in Code::ALL.iter().enumerate() {
             let name = code.as_str();
             assert_eq!(Code::parse(name), *code);
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
-            assert!(Code::ALL[..index].iter().all(|other| other.as_str() != name), "{name}");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+                "{name}"
+            );
+            assert!(
+                Code::ALL[..index]
+                    .iter()
+                    .all(|other| other.as_str() != name),
+                "{name}"
+            );
         }
     }
 

@@ -83,15 +83,26 @@ pub struct Decoder {
 
 #[derive(Debug)]
 enum State {
-    Header { bytes: [u8; FRAME_HEADER_BYTES], filled: usize },
-    Control { bytes: Vec<u8>, length: usize },
-    Data { left: usize },
+    Header {
+        bytes: [u8; FRAME_HEADER_BYTES],
+        filled: usize,
+    },
+    Control {
+        bytes: Vec<u8>,
+        length: usize,
+    },
+    Data {
+        left: usize,
+    },
     Failed(FrameError),
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self::Header { bytes: [0; FRAME_HEADER_BYTES], filled: 0 }
+        Self::Header {
+            bytes: [0; FRAME_HEADER_BYTES],
+            filled: 0,
+        }
     }
 }
 
@@ -122,7 +133,9 @@ impl Decoder {
             match &mut self.state {
                 State::Failed(error) => return Err(*error),
                 State::Header { bytes, filled } => {
-                    let Some(rest) = bytes.get_mut(*filled..) else { return Ok(None) };
+                    let Some(rest) = bytes.get_mut(*filled..) else {
+                        return Ok(None);
+                    };
                     let take = rest.len().min(self.input.len());
                     let (to, _) = rest.split_at_mut(take);
                     self.input.copy_to_slice(to);
@@ -178,6 +191,9 @@ fn after_header(header: [u8; FRAME_HEADER_BYTES]) -> Result<State, FrameError> {
         _ if length > length_max => Err(FrameError::TooLong(claimed)),
         _ if kind == DATA => Ok(State::Data { left: length }),
         // Nothing is reserved for what is only claimed.
-        _ => Ok(State::Control { bytes: Vec::new(), length }),
+        _ => Ok(State::Control {
+            bytes: Vec::new(),
+            length,
+        }),
     }
 }

@@ -78,7 +78,10 @@ impl PackageId {
     /// [`IdError`] when the text is not 22 base64url characters.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let bytes = Base64UrlUnpadded::decode_vec(text).ok();
-        bytes.and_then(|b| b.try_into().ok()).map(Self).ok_or(IdError("package id"))
+        bytes
+            .and_then(|b| b.try_into().ok())
+            .map(Self)
+            .ok_or(IdError("package id"))
     }
 }
 
@@ -89,7 +92,10 @@ impl FileId {
     /// [`IdError`] when the text is not 64 lower-case hex digits.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let bytes = base16ct::lower::decode_vec(text).ok();
-        bytes.and_then(|b| b.try_into().ok()).map(Self).ok_or(IdError("file id"))
+        bytes
+            .and_then(|b| b.try_into().ok())
+            .map(Self)
+            .ok_or(IdError("file id"))
     }
 }
 
@@ -115,7 +121,10 @@ impl Pair {
     /// The inverse of [`Pair::to_bytes`].
     #[must_use]
     pub fn from_bytes(bytes: &[u8; PAIR_BYTES]) -> Self {
-        let mut pair = Self { iv: [0; 12], tag: [0; 16] };
+        let mut pair = Self {
+            iv: [0; 12],
+            tag: [0; 16],
+        };
         let (iv, tag) = bytes.split_at(12);
         pair.iv.copy_from_slice(iv);
         pair.tag.copy_from_slice(tag);
@@ -170,7 +179,12 @@ mod tests {
 
     #[test]
     fn an_id_has_one_text_only() {
-        for text in ["", "-_v7-_v7-_v7-_v7-_v7-w==", "-_v7-_v7-_v7-_v7-_v7-x", "+/v7-_v7-_v7-_v7-_v7-w"] {
+        for text in [
+            "",
+            "-_v7-_v7-_v7-_v7-_v7-w==",
+            "-_v7-_v7-_v7-_v7-_v7-x",
+            "+/v7-_v7-_v7-_v7-_v7-w",
+        ] {
             assert!(PackageId::parse(text).is_err(), "{text}");
         }
         assert!(FileId::parse(&"A5".repeat(32)).is_err());
@@ -179,7 +193,10 @@ mod tests {
 
     #[test]
     fn a_pair_is_its_bytes() {
-        let pair = Pair { iv: [1; 12], tag: [2; 16] };
+        let pair = Pair {
+            iv: [1; 12],
+            tag: [2; 16],
+        };
         assert_eq!(Pair::from_bytes(&pair.to_bytes()), pair);
     }
 

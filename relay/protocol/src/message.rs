@@ -12,9 +12,7 @@ use core::fmt;
 use minicbor::{Decode, Encode};
 
 use crate::error::Code;
-use crate::ids::{
-    Attempt, ClientId, Epoch, FileId, OwnerToken, PackageId, PartNumber, Sha256Hash,
-};
+use crate::ids::{Attempt, ClientId, Epoch, FileId, OwnerToken, PackageId, PartNumber, Sha256Hash};
 use crate::limits::{
     CONTROL_BYTES_MAX, DRAFT_BYTES_MAX, GRANT_BYTES_MAX, HEAD_BYTES_MAX, KEYRING_BYTES_MAX,
     PART_PAIRS_MAX, TEXT_BYTES_MAX,
@@ -398,7 +396,10 @@ impl ClientMessage {
         let fits = match &message {
             Self::Hello(hello) => {
                 hello.client_version.len() <= TEXT_BYTES_MAX
-                    && hello.grant.as_ref().is_none_or(|g| g.len() <= GRANT_BYTES_MAX)
+                    && hello
+                        .grant
+                        .as_ref()
+                        .is_none_or(|g| g.len() <= GRANT_BYTES_MAX)
             }
             Self::Create(create) => {
                 create.keyring.len() <= KEYRING_BYTES_MAX && create.draft.len() <= DRAFT_BYTES_MAX
@@ -406,7 +407,11 @@ impl ClientMessage {
             Self::AddFile { head, .. } => head.len() <= HEAD_BYTES_MAX,
             _ => true,
         };
-        if fits { Ok(message) } else { Err(MessageError::TooLong) }
+        if fits {
+            Ok(message)
+        } else {
+            Err(MessageError::TooLong)
+        }
     }
 
     /// Writes a control frame's payload.
@@ -429,7 +434,11 @@ impl RelayMessage {
             Self::Pairs(pairs) => pairs.pairs.len() <= PART_PAIRS_MAX,
             _ => true,
         };
-        if fits { Ok(message) } else { Err(MessageError::TooLong) }
+        if fits {
+            Ok(message)
+        } else {
+            Err(MessageError::TooLong)
+        }
     }
 
     /// Writes a control frame's payload.
@@ -441,7 +450,11 @@ impl RelayMessage {
     /// A refusal with the code's own sentence.
     #[must_use]
     pub fn refused(code: Code, about: Option<FileId>) -> Self {
-        Self::Refused { code, text: code.sentence().to_owned(), about }
+        Self::Refused {
+            code,
+            text: code.sentence().to_owned(),
+            about,
+        }
     }
 }
 
@@ -451,9 +464,17 @@ fn decode<'b, T: Decode<'b, ()>>(payload: &'b [u8]) -> Result<T, MessageError> {
     }
     let mut decoder = minicbor::Decoder::new(payload);
     let message = decoder.decode().map_err(|error| {
-        if error.is_unknown_variant() { MessageError::UnknownKind } else { MessageError::Malformed }
+        if error.is_unknown_variant() {
+            MessageError::UnknownKind
+        } else {
+            MessageError::Malformed
+        }
     })?;
-    if decoder.position() == payload.len() { Ok(message) } else { Err(MessageError::Malformed) }
+    if decoder.position() == payload.len() {
+        Ok(message)
+    } else {
+        Err(MessageError::Malformed)
+    }
 }
 
 fn encode<T: Encode<()>>(message: &T) -> Vec<u8> {

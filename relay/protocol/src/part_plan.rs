@@ -38,8 +38,11 @@ impl DocrootAbility {
         part_count_max: PART_COUNT_MAX,
     };
     /// S3: 5 MiB at least, 10,000 parts at most.
-    pub const S3: Self =
-        Self { part_bytes_min: 5 << 20, part_bytes_max: PART_BYTES_MAX, part_count_max: 10_000 };
+    pub const S3: Self = Self {
+        part_bytes_min: 5 << 20,
+        part_bytes_max: PART_BYTES_MAX,
+        part_count_max: 10_000,
+    };
 }
 
 /// Why a body cannot be cut into parts.
@@ -93,16 +96,26 @@ impl PartPlan {
         let segments = segment_count(body_bytes).ok_or(PlanError::NotABody(body_bytes))?;
         let segment = u64::from(SEGMENT_BYTES);
         // One part is kept for a seal that stands alone.
-        let count_max = u64::from(ability.part_count_max.min(PART_COUNT_MAX)).saturating_sub(1).max(1);
+        let count_max = u64::from(ability.part_count_max.min(PART_COUNT_MAX))
+            .saturating_sub(1)
+            .max(1);
         let segments_min = ability.part_bytes_min.div_ceil(segment);
-        let wanted = (PART_BYTES_DEFAULT / segment).max(segments_min).max(segments.div_ceil(count_max));
+        let wanted = (PART_BYTES_DEFAULT / segment)
+            .max(segments_min)
+            .max(segments.div_ceil(count_max));
         let part_bytes = wanted.saturating_add(wanted % 2).saturating_mul(segment);
         let part_bytes_max = ability.part_bytes_max.min(PART_BYTES_MAX);
         if part_bytes > part_bytes_max {
             let bytes_max = part_bytes_max.saturating_mul(count_max);
-            return Err(PlanError::TooLarge { body_bytes, bytes_max });
+            return Err(PlanError::TooLarge {
+                body_bytes,
+                bytes_max,
+            });
         }
-        Ok(Self { body_bytes, part_bytes })
+        Ok(Self {
+            body_bytes,
+            part_bytes,
+        })
     }
 
     /// The plan that a relay recorded or announced.
@@ -112,7 +125,10 @@ impl PartPlan {
     pub fn from_record(body_bytes: u64, part_bytes: u64) -> Result<Self, PlanError> {
         segment_count(body_bytes).ok_or(PlanError::NotABody(body_bytes))?;
         let whole = part_bytes != 0 && part_bytes.is_multiple_of(2 * u64::from(SEGMENT_BYTES));
-        let plan = Self { body_bytes, part_bytes };
+        let plan = Self {
+            body_bytes,
+            part_bytes,
+        };
         if !whole || part_bytes > PART_BYTES_MAX || plan.count() > u64::from(PART_COUNT_MAX) {
             return Err(PlanError::BadPartLength(part_bytes));
         }
@@ -158,7 +174,11 @@ impl PartPlan {
         }
         let offset = u64::from(part.0).checked_mul(self.part_bytes)?;
         let is_last = part == last;
-        let length = if is_last { self.body_bytes.checked_sub(offset)? } else { self.part_bytes };
+        let length = if is_last {
+            self.body_bytes.checked_sub(offset)?
+        } else {
+            self.part_bytes
+        };
         let seal = if is_last { u64::from(SEAL_BYTES) } else { 0 };
         let segments = length.checked_sub(seal)?.div_ceil(u64::from(SEGMENT_BYTES));
         Some(PartRange {
@@ -178,7 +198,9 @@ impl PartPlan {
 /// Length of the body that seals `padded_bytes` of (already padded) plaintext; `None` on overflow.
 #[must_use]
 pub fn body_bytes(padded_bytes: u64) -> Option<u64> {
-    let segments = padded_bytes.div_ceil(u64::from(SEGMENT_PLAINTEXT_BYTES)).max(1);
+    let segments = padded_bytes
+        .div_ceil(u64::from(SEGMENT_PLAINTEXT_BYTES))
+        .max(1);
     segments
         .checked_mul(u64::from(SEGMENT_OVERHEAD_BYTES))?
         .checked_add(padded_bytes)?
@@ -190,7 +212,8 @@ fn segment_count(body_bytes: u64) -> Option<u64> {
     let sealed = body_bytes.checked_sub(u64::from(SEAL_BYTES))?;
     let segments = sealed.div_ceil(u64::from(SEGMENT_BYTES));
     let plaintext = sealed.checked_sub(segments.checked_mul(u64::from(SEGMENT_OVERHEAD_BYTES))?)?;
-    let fits = (PADDED_BYTES_MIN..=PADDED_BYTES_MAX).contains(&plaintext) && plaintext.is_multiple_of(64);
+    let fits =
+        (PADDED_BYTES_MIN..=PADDED_BYTES_MAX).contains(&plaintext) && plaintext.is_multiple_of(64);
     // A last segment of nothing but its overhead exists for no length.
     let exact = self::body_bytes(plaintext) == Some(body_bytes);
     (fits && exact).then_some(segments)

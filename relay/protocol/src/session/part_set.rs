@@ -14,7 +14,11 @@ impl PartSet {
     /// The empty set, for a file of so many parts.
     pub(super) fn new(part_count: u32) -> Self {
         let words = part_count.div_ceil(u64::BITS);
-        Self { words: vec![0; usize::try_from(words).unwrap_or(0)], part_count, count: 0 }
+        Self {
+            words: vec![0; usize::try_from(words).unwrap_or(0)],
+            part_count,
+            count: 0,
+        }
     }
 
     pub(super) fn count(&self) -> u32 {
@@ -29,7 +33,11 @@ impl PartSet {
     /// Adds a part, unless the file has no such part.
     pub(super) fn insert(&mut self, part: PartNumber) {
         let (word, bit) = position(part);
-        if let Some(w) = self.words.get_mut(word).filter(|w| part.0 < self.part_count && **w & bit == 0) {
+        if let Some(w) = self
+            .words
+            .get_mut(word)
+            .filter(|w| part.0 < self.part_count && **w & bit == 0)
+        {
             *w |= bit;
             self.count = self.count.saturating_add(1);
         }

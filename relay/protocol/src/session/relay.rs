@@ -229,7 +229,8 @@ pub enum StorageRequest {
         /// Which attempt.
         attempt: Attempt,
     },
-    /// Look up a durable part's attempt and pairs.
+    /// Look up a durable part's attempt and pairs; [`StorageError::NotMine`] if it is not durable
+    /// (any more).
     ReadPairs {
         /// The file.
         file: FileId,
@@ -284,7 +285,7 @@ pub enum StorageAnswer {
 /// make the client wait and send again; other codes end its session.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum StorageError {
-    /// A condition did not hold: another epoch, or the attempt is not open.
+    /// A condition did not hold: another epoch, the attempt is not open, the part not durable.
     NotMine,
     /// These parts are not what was recorded; they are not durable any more (rules S3, C3).
     PartsLost(Vec<PartNumber>),
@@ -315,4 +316,3 @@ pub enum Route {
     /// The client broke the protocol: close the lane.
     Violation,
 }
-

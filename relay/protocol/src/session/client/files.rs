@@ -55,11 +55,15 @@ impl File {
     }
 
     fn all_durable(&self) -> bool {
-        self.parts.as_ref().is_some_and(|p| p.durable.count() == p.plan.part_count())
+        self.parts
+            .as_ref()
+            .is_some_and(|p| p.durable.count() == p.plan.part_count())
     }
 
     fn is_dealt(&self) -> bool {
-        self.parts.as_ref().is_some_and(|parts| parts.waiting_count() == 0)
+        self.parts
+            .as_ref()
+            .is_some_and(|parts| parts.waiting_count() == 0)
     }
 }
 
@@ -77,7 +81,17 @@ impl ClientSession {
         }
         self.count_file(role, body_bytes);
         let (announced, commit) = (Request::Open, Request::Open);
-        self.files.insert(id, File { role, head, body_bytes, announced, commit, parts: None });
+        self.files.insert(
+            id,
+            File {
+                role,
+                head,
+                body_bytes,
+                announced,
+                commit,
+                parts: None,
+            },
+        );
         self.coming.push_back(id);
     }
 
@@ -91,13 +105,23 @@ impl ClientSession {
         {
             self.active.push(id);
         }
-        let Some(lane) = self.asking_lane() else { return };
+        let Some(lane) = self.asking_lane() else {
+            return;
+        };
         for index in 0..self.active.len() {
-            let Some(&id) = self.active.get(index) else { return };
-            let Some(file) = self.files.get_mut(&id) else { continue };
+            let Some(&id) = self.active.get(index) else {
+                return;
+            };
+            let Some(file) = self.files.get_mut(&id) else {
+                continue;
+            };
             if file.announced == Request::Open {
                 file.announced = Request::Asked(lane);
-                let message = ClientMessage::AddFile { file: id, role: file.role, head: file.head.clone() };
+                let message = ClientMessage::AddFile {
+                    file: id,
+                    role: file.role,
+                    head: file.head.clone(),
+                };
                 self.send(lane, message);
             }
         }
@@ -111,7 +135,13 @@ impl ClientSession {
         durable_count: u32,
         committed: bool,
     ) {
-        let Some(file) = self.files.get_mut(&id) else { return };
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        if file.is_committed() || file.announced == Request::Answered {
+            // An answer that came twice.
+            return;
+        }
         if head_sha256 != sha256(&file.head) {
             return self.fail(Code::StoredDiffers, Some(id));
         }
@@ -145,10 +175,16 @@ impl ClientSession {
 
     /// Commits files whose parts are all durable.
     pub(super) fn complete_files(&mut self) {
-        let Some(lane) = self.asking_lane() else { return };
+        let Some(lane) = self.asking_lane() else {
+            return;
+        };
         for index in 0..self.active.len() {
-            let Some(&id) = self.active.get(index) else { return };
-            let Some(file) = self.files.get_mut(&id) else { continue };
+            let Some(&id) = self.active.get(index) else {
+                return;
+            };
+            let Some(file) = self.files.get_mut(&id) else {
+                continue;
+            };
             let settled = file.announced == Request::Answered && file.all_durable();
             if settled && file.commit == Request::Open {
                 file.commit = Request::Asked(lane);
@@ -158,7 +194,9 @@ impl ClientSession {
     }
 
     pub(super) fn file_committed(&mut self, id: FileId) {
-        let Some(file) = self.files.get_mut(&id) else { return };
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
         if file.is_committed() {
             return;
         }
@@ -169,13 +207,19 @@ impl ClientSession {
         file.commit = Request::Answered;
         // Neither head nor parts are needed any more.
         file.head = Vec::new();
-        let Some(parts) = file.parts.take() else { return };
+        let Some(parts) = file.parts.take() else {
+            return;
+        };
         self.active.retain(|active| *active != id);
         self.progressed();
         if self.manifest != Some(id) {
             self.files_done = self.files_done.saturating_add(1);
             let last_attempt = parts.last_attempt();
-            self.tell(UserEvent::FileCommitted { file: id, last_attempt, pairs: parts.all_pairs() });
+            self.tell(UserEvent::FileCommitted {
+                file: id,
+                last_attempt,
+                pairs: parts.all_pairs(),
+            });
         }
     }
 
@@ -193,10 +237,17 @@ impl ClientSession {
 
     /// Keeps the sum of durable content bytes.
     pub(super) fn count_durable(&mut self, id: FileId, bytes: u64, gained: bool) {
-        if self.files.get(&id).is_some_and(|file| file.role == Role::Content) {
+        if self
+            .files
+            .get(&id)
+            .is_some_and(|file| file.role == Role::Content)
+        {
             let sum = self.bytes_durable;
-            self.bytes_durable =
-                if gained { sum.saturating_add(bytes) } else { sum.saturating_sub(bytes) };
+            self.bytes_durable = if gained {
+                sum.saturating_add(bytes)
+            } else {
+                sum.saturating_sub(bytes)
+            };
         }
     }
 }

@@ -64,7 +64,8 @@ impl Ladder {
         }
         if opening.is_empty() {
             let first = self.first(now)?;
-            self.websocket_at = (first == Transport::WebTransport).then(|| now.saturating_add(HEAD_START));
+            self.websocket_at =
+                (first == Transport::WebTransport).then(|| now.saturating_add(HEAD_START));
             return Some(first);
         }
         let late = self.websocket_at.is_some_and(|at| now >= at);
@@ -79,7 +80,11 @@ impl Ladder {
             return Some(Transport::WebTransport);
         }
         // Without a WebSocket there is nothing wiser to wait for than the back-off.
-        if websocket { Some(Transport::WebSocket) } else { self.usable.first().copied() }
+        if websocket {
+            Some(Transport::WebSocket)
+        } else {
+            self.usable.first().copied()
+        }
     }
 
     fn webtransport_is_wise(&self, now: Duration) -> bool {
@@ -100,7 +105,11 @@ impl Ladder {
 
     /// Whether another WebTransport failure now would be tolerable.
     fn may_risk_webtransport(&self, now: Duration) -> bool {
-        let recent = self.failures.iter().filter(|at| now.saturating_sub(**at) < MEMORY).count();
+        let recent = self
+            .failures
+            .iter()
+            .filter(|at| now.saturating_sub(**at) < MEMORY)
+            .count();
         recent < FAILURES_MAX || !self.can(Transport::WebSocket)
     }
 
@@ -175,13 +184,20 @@ impl Ladder {
 
     /// Waits, longer each time, with jitter of half up or down.
     pub(super) fn back_off(&mut self, now: Duration) {
-        let doubled = BACK_OFF_MIN.saturating_mul(1 << self.tries.min(10)).min(BACK_OFF_MAX);
+        let doubled = BACK_OFF_MIN
+            .saturating_mul(1 << self.tries.min(10))
+            .min(BACK_OFF_MAX);
         self.tries = self.tries.saturating_add(1);
         self.jitter ^= self.jitter << 13;
         self.jitter ^= self.jitter >> 7;
         self.jitter ^= self.jitter << 17;
-        let percent = u32::try_from(self.jitter % 101).unwrap_or(0).saturating_add(50);
-        let delay = doubled.saturating_mul(percent).checked_div(100).unwrap_or(doubled);
+        let percent = u32::try_from(self.jitter % 101)
+            .unwrap_or(0)
+            .saturating_add(50);
+        let delay = doubled
+            .saturating_mul(percent)
+            .checked_div(100)
+            .unwrap_or(doubled);
         self.retry_at = now.saturating_add(delay);
     }
 
@@ -193,7 +209,11 @@ impl Ladder {
 
     /// When [`Ladder::choose`] may decide otherwise.
     pub(super) fn next_wake(&self, now: Duration, opening: bool) -> Option<Duration> {
-        if opening { self.websocket_at.filter(|at| *at > now) } else { Some(self.retry_at) }
+        if opening {
+            self.websocket_at.filter(|at| *at > now)
+        } else {
+            Some(self.retry_at)
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use super::files::File;
-use super::state::Phase;
+use super::state::{Phase, Request};
 use super::{ClientAction, ClientSession, LaneEnd, UserEvent};
 use crate::error::Code;
 use crate::ids::{Attempt, FileId, LaneId, PartNumber};
@@ -64,7 +64,14 @@ pub(super) struct LanePart {
 impl Lane {
     fn new(transport: Transport, now: Duration) -> Self {
         let (stage, parts) = (Stage::Opening, Vec::new());
-        Self { transport, stage, parts, heard: now, asked: None, since: now }
+        Self {
+            transport,
+            stage,
+            parts,
+            heard: now,
+            asked: None,
+            since: now,
+        }
     }
 
     fn is_ready(&self) -> bool {
@@ -92,7 +99,10 @@ impl Lane {
     /// Bytes of content that arrived and are not durable.
     pub(super) fn bytes_received(&self, files: &BTreeMap<FileId, File>) -> u64 {
         let content = |id: &FileId| files.get(id).is_some_and(|file| file.role == Role::Content);
-        let parts = self.parts.iter().filter(|part| !part.stopping && content(&part.file));
+        let parts = self
+            .parts
+            .iter()
+            .filter(|part| !part.stopping && content(&part.file));
         parts.map(|part| part.received).sum()
     }
 
@@ -113,7 +123,10 @@ impl Lane {
         attempt: Attempt,
     ) -> Option<LanePart> {
         let same = |p: &LanePart| p.file == file && p.part == part && p.attempt == attempt;
-        self.parts.iter().position(same).map(|index| self.parts.remove(index))
+        self.parts
+            .iter()
+            .position(same)
+            .map(|index| self.parts.remove(index))
     }
 
     fn ask_at(&self) -> Duration {
@@ -125,13 +138,19 @@ impl Lane {
         if self.is_new() {
             return self.since.saturating_add(OPEN_WITHIN);
         }
-        self.asked.map_or_else(|| self.ask_at(), |asked| asked.saturating_add(ANSWER_WITHIN))
+        self.asked.map_or_else(
+            || self.ask_at(),
+            |asked| asked.saturating_add(ANSWER_WITHIN),
+        )
     }
 }
 
 impl ClientSession {
     pub(super) fn ready_lanes(&self) -> impl Iterator<Item = LaneId> {
-        self.lanes.iter().filter(|(_, lane)| lane.is_ready()).map(|(id, _)| *id)
+        self.lanes
+            .iter()
+            .filter(|(_, lane)| lane.is_ready())
+            .map(|(id, _)| *id)
     }
 
     pub(super) fn has_ready_lane(&self) -> bool {
@@ -140,7 +159,9 @@ impl ClientSession {
 
     /// The lane for requests: any that is ready, unless the relay asked for patience.
     pub(super) fn asking_lane(&self) -> Option<LaneId> {
-        self.ready_lanes().next().filter(|_| self.hold_until <= self.now)
+        self.ready_lanes()
+            .next()
+            .filter(|_| self.hold_until <= self.now)
     }
 
     /// The transport of most lanes.
@@ -150,7 +171,11 @@ impl ClientSession {
             let is_web = usize::from(lane.transport == Transport::WebTransport);
             (web.saturating_add(is_web), all.saturating_add(1))
         });
-        let most = if web.saturating_mul(2) >= all { Transport::WebTransport } else { Transport::WebSocket };
+        let most = if web.saturating_mul(2) >= all {
+            Transport::WebTransport
+        } else {
+            Transport::WebSocket
+        };
         (all > 0).then_some(most)
     }
 
@@ -164,14 +189,21 @@ impl ClientSession {
     pub(super) fn tend_lanes(&mut self) {
         self.tend_each_lane();
         if self.ladder.is_exhausted() {
-            return self.end(UserEvent::Failed { code: Code::EnvironmentUnsupported, file: None });
+            return self.end(UserEvent::Failed {
+                code: Code::EnvironmentUnsupported,
+                file: None,
+            });
         }
         if self.offline_until.is_some_and(|until| self.now < until) {
             return;
         }
         if self.has_ready_lane() {
             self.scale();
-        } else if !self.lanes.values().any(|lane| lane.stage == Stage::Draining) {
+        } else if !self
+            .lanes
+            .values()
+            .any(|lane| lane.stage == Stage::Draining)
+        {
             let opening: Vec<Transport> = self.lanes.values().map(|lane| lane.transport).collect();
             if let Some(transport) = self.ladder.choose(self.now, &opening) {
                 self.open_lane(transport);
@@ -183,15 +215,16 @@ impl ClientSession {
         let ids: Vec<LaneId> = self.lanes.keys().copied().collect();
         for id in ids {
             let now = self.now;
-            let Some(lane) = self.lanes.get_mut(&id) else { continue };
+            let Some(lane) = self.lanes.get_mut(&id) else {
+                continue;
+            };
             if lane.stage == Stage::Draining && !lane.has_parts() {
                 self.actions.push_back(ClientAction::CloseLane { lane: id });
                 self.lane_is_gone(id);
             } else if now < lane.next_wake() {
                 // Nothing is due.
             } else if lane.is_new() || lane.asked.is_some() {
-                self.actions.push_back(ClientAction::CloseLane { lane: id });
-                self.lane_closed(id, LaneEnd::Closed);
+                self.close_lane(id);
             } else {
                 lane.asked = Some(now);
                 self.send(id, ClientMessage::Ping {});
@@ -203,8 +236,15 @@ impl ClientSession {
     fn scale(&mut self) {
         let ready = self.ready_lanes().count();
         let wanted = self.scaler.wanted();
-        let busy = self.lanes.values().all(|lane| lane.is_ready() && lane.has_parts());
-        self.scaler.tick(self.now, busy && ready == wanted && self.much_is_left(), self.meter.arrived());
+        let busy = self
+            .lanes
+            .values()
+            .all(|lane| lane.is_ready() && lane.has_parts());
+        self.scaler.tick(
+            self.now,
+            busy && ready == wanted && self.much_is_left(),
+            self.meter.arrived(),
+        );
         let wanted = self.scaler.wanted();
         let opening = self.lanes.values().filter(|lane| lane.is_new()).count();
         if ready.saturating_add(opening) < wanted && !self.all_is_dealt() {
@@ -227,7 +267,8 @@ impl ClientSession {
         let lane = LaneId(self.next_lane);
         self.next_lane = self.next_lane.saturating_add(1);
         self.lanes.insert(lane, Lane::new(transport, self.now));
-        self.actions.push_back(ClientAction::OpenLane { lane, transport });
+        self.actions
+            .push_back(ClientAction::OpenLane { lane, transport });
     }
 
     pub(super) fn lanes_wake(&self) -> Option<Duration> {
@@ -244,7 +285,11 @@ impl ClientSession {
     // --- opening
 
     pub(super) fn lane_opened(&mut self, id: LaneId) {
-        let Some(lane) = self.lanes.get_mut(&id).filter(|lane| lane.stage == Stage::Opening) else {
+        let Some(lane) = self
+            .lanes
+            .get_mut(&id)
+            .filter(|lane| lane.stage == Stage::Opening)
+        else {
             return;
         };
         lane.stage = Stage::Greeting;
@@ -268,14 +313,19 @@ impl ClientSession {
 
     pub(super) fn welcomed(&mut self, id: LaneId, welcome: &Welcome) {
         let first = !self.has_ready_lane();
-        let Some(lane) = self.lanes.get_mut(&id).filter(|lane| lane.stage == Stage::Greeting) else {
+        let Some(lane) = self
+            .lanes
+            .get_mut(&id)
+            .filter(|lane| lane.stage == Stage::Greeting)
+        else {
             return;
         };
         lane.stage = Stage::Ready;
         let transport = lane.transport;
         self.epoch = Some(welcome.epoch);
         self.takeover = false;
-        self.scaler.limit(usize::try_from(welcome.lanes_max).unwrap_or(usize::MAX));
+        self.scaler
+            .limit(usize::try_from(welcome.lanes_max).unwrap_or(usize::MAX));
         self.ladder.won(transport);
         if first {
             self.close_losers(transport);
@@ -301,7 +351,9 @@ impl ClientSession {
 
     /// Says which transport is in use, when it changed.
     pub(super) fn tell_transport(&mut self) {
-        let Some(transport) = self.transport() else { return };
+        let Some(transport) = self.transport() else {
+            return;
+        };
         if self.transport_told == Some(transport) {
             return;
         }
@@ -315,16 +367,17 @@ impl ClientSession {
     }
 
     fn package_is(&mut self, state: PackageState, expires_at: Option<u64>) {
-        use super::state::Request::{Answered, Open};
         if matches!(self.phase, Phase::Aborting { .. }) {
             return;
         }
-        match (state, self.create, self.finish) {
-            (PackageState::Finished, _, Open) => self.fail(Code::AlreadyFinished, None),
-            (PackageState::Finished, _, _) => self.finished(expires_at.unwrap_or(0)),
+        match state {
+            PackageState::Finished if self.finish_sent => self.finished(expires_at.unwrap_or(0)),
+            PackageState::Finished => self.fail(Code::AlreadyFinished, None),
             // It was there, and somebody deleted it.
-            (PackageState::Absent, Answered, _) => self.fail(Code::NotFound, None),
-            (PackageState::Absent | PackageState::Open, _, _) => {}
+            PackageState::Absent if self.create == Request::Answered => {
+                self.fail(Code::NotFound, None)
+            }
+            PackageState::Absent | PackageState::Open => {}
         }
     }
 
@@ -332,7 +385,9 @@ impl ClientSession {
 
     /// Notes that a lane is alive; `false` for one that is gone.
     pub(super) fn lane_heard(&mut self, id: LaneId) -> bool {
-        let Some(lane) = self.lanes.get_mut(&id) else { return false };
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return false;
+        };
         lane.heard = self.now;
         lane.asked = None;
         true
@@ -359,8 +414,18 @@ impl ClientSession {
         }
     }
 
+    /// Gives a lane up.
+    pub(super) fn close_lane(&mut self, id: LaneId) {
+        if self.lanes.contains_key(&id) {
+            self.actions.push_back(ClientAction::CloseLane { lane: id });
+            self.lane_closed(id, LaneEnd::Closed);
+        }
+    }
+
     pub(super) fn lane_closed(&mut self, id: LaneId, end: LaneEnd) {
-        let Some(lane) = self.lanes.get(&id) else { return };
+        let Some(lane) = self.lanes.get(&id) else {
+            return;
+        };
         let (transport, was_new) = (lane.transport, lane.is_new());
         self.lane_is_gone(id);
         let others = !self.lanes.is_empty();
@@ -394,7 +459,9 @@ impl ClientSession {
 
     /// Forgets a lane: its parts go back to the queue, its requests will be asked again.
     pub(super) fn lane_is_gone(&mut self, id: LaneId) {
-        let Some(lane) = self.lanes.remove(&id) else { return };
+        let Some(lane) = self.lanes.remove(&id) else {
+            return;
+        };
         for part in lane.parts {
             let whole = part.sealed || part.received == part.length;
             self.part_returns(part.file, part.part, part.attempt, whole);

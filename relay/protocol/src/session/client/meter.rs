@@ -23,7 +23,10 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn new(now: Duration) -> Self {
-        Self { sampled_at: now, ..Self::default() }
+        Self {
+            sampled_at: now,
+            ..Self::default()
+        }
     }
 
     /// More bytes arrived.
@@ -99,7 +102,11 @@ mod tests {
         run(&mut meter, 0, 10, 500);
         assert_eq!(meter.bytes_per_second(), 1000);
         run(&mut meter, 10, 11, 0);
-        assert!((700..900).contains(&meter.bytes_per_second()), "{}", meter.bytes_per_second());
+        assert!(
+            (700..900).contains(&meter.bytes_per_second()),
+            "{}",
+            meter.bytes_per_second()
+        );
         run(&mut meter, 11, 60, 2000);
         assert!((3900..=4000).contains(&meter.bytes_per_second()));
         assert_eq!(meter.time_left(8000), Some(Duration::from_secs(3)));

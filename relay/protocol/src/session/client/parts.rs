@@ -71,7 +71,14 @@ pub(super) struct Settled {
 
 impl Work {
     fn new(attempts: u32, uncertain: bool, seen: Vec<Pair>) -> Self {
-        Self { attempts, status: Status::Queued, uncertain, kept: Vec::new(), seen, claim: None }
+        Self {
+            attempts,
+            status: Status::Queued,
+            uncertain,
+            kept: Vec::new(),
+            seen,
+            claim: None,
+        }
     }
 
     fn is_sending(&self, attempt: Attempt) -> bool {
@@ -85,7 +92,10 @@ impl Work {
     /// The pairs to compare the source with before it is sealed again.
     fn earlier(&self) -> Vec<Pair> {
         let longest = self.kept.iter().map(|kept| &kept.pairs).chain([&self.seen]);
-        longest.max_by_key(|pairs| pairs.len()).cloned().unwrap_or_default()
+        longest
+            .max_by_key(|pairs| pairs.len())
+            .cloned()
+            .unwrap_or_default()
     }
 }
 
@@ -109,17 +119,28 @@ impl Parts {
         let last_may_go = self.durable.count() == last.0;
         let may_go = |part: PartNumber| part < last || (part == last && last_may_go);
         let certain = |part: &&PartNumber| self.work.get(part).is_some_and(|work| !work.uncertain);
-        let own = self.reserved.iter().find(|(_, kept_for)| **kept_for == lane).map(|(part, _)| *part);
-        own.or_else(|| self.again.iter().find(|part| certain(part) && may_go(**part)).copied())
-            .or_else(|| Some(self.fresh).filter(|part| may_go(*part)))
-            .or_else(|| self.reserved.keys().next_back().copied())
+        let own = self
+            .reserved
+            .iter()
+            .find(|(_, kept_for)| **kept_for == lane)
+            .map(|(part, _)| *part);
+        own.or_else(|| {
+            self.again
+                .iter()
+                .find(|part| certain(part) && may_go(**part))
+                .copied()
+        })
+        .or_else(|| Some(self.fresh).filter(|part| may_go(*part)))
+        .or_else(|| self.reserved.keys().next_back().copied())
     }
 
     /// How many parts wait to be dealt.
     pub(super) fn waiting_count(&self) -> usize {
         let fresh = self.plan.part_count().saturating_sub(self.fresh.0);
         let back = self.again.len().saturating_add(self.reserved.len());
-        usize::try_from(fresh).unwrap_or(usize::MAX).saturating_add(back)
+        usize::try_from(fresh)
+            .unwrap_or(usize::MAX)
+            .saturating_add(back)
     }
 
     /// A part that may have become durable, and that nobody asked about yet.
@@ -134,7 +155,9 @@ impl Parts {
         if part == self.fresh {
             self.fresh = PartNumber(part.0.saturating_add(1));
         }
-        self.work.entry(part).or_insert_with(|| Work::new(0, false, Vec::new()))
+        self.work
+            .entry(part)
+            .or_insert_with(|| Work::new(0, false, Vec::new()))
     }
 
     /// Keeps the parts after one that was never dealt for the lane that gets it.
@@ -156,12 +179,19 @@ impl Parts {
 
     pub(super) fn lane_gone(&mut self, lane: LaneId) {
         let asked = |work: &Work| matches!(work.status, Status::Asking(on) if on == lane);
-        let parts: Vec<PartNumber> =
-            self.work.iter().filter(|(_, work)| asked(work)).map(|(part, _)| *part).collect();
+        let parts: Vec<PartNumber> = self
+            .work
+            .iter()
+            .filter(|(_, work)| asked(work))
+            .map(|(part, _)| *part)
+            .collect();
         for part in parts {
             self.queue(part);
         }
-        for (part, _) in self.reserved.extract_if(.., |_, kept_for| *kept_for == lane) {
+        for (part, _) in self
+            .reserved
+            .extract_if(.., |_, kept_for| *kept_for == lane)
+        {
             self.again.insert(part);
             self.work.insert(part, Work::new(0, false, Vec::new()));
         }
@@ -177,7 +207,8 @@ impl Parts {
         }
         if ask {
             let never_dealt = (self.fresh.0..=self.plan.last().0).map(PartNumber);
-            let untouched: Vec<PartNumber> = self.reserved.keys().copied().chain(never_dealt).collect();
+            let untouched: Vec<PartNumber> =
+                self.reserved.keys().copied().chain(never_dealt).collect();
             for part in untouched {
                 self.take(part).uncertain = true;
                 self.queue(part);
@@ -192,7 +223,10 @@ impl Parts {
         let mut work = Work::new(settled.attempts, uncertain, settled.pairs);
         if uncertain {
             let attempt = Attempt(work.attempts);
-            work.kept.push(Kept { attempt, pairs: work.seen.clone() });
+            work.kept.push(Kept {
+                attempt,
+                pairs: work.seen.clone(),
+            });
         }
         self.work.insert(part, work);
         self.again.insert(part);
@@ -200,7 +234,10 @@ impl Parts {
     }
 
     fn questions_count(&self) -> usize {
-        self.work.values().filter(|work| matches!(work.status, Status::Asking(_))).count()
+        self.work
+            .values()
+            .filter(|work| matches!(work.status, Status::Asking(_)))
+            .count()
     }
 }
 
@@ -219,16 +256,24 @@ impl ClientSession {
     }
 
     fn ask_questions(&mut self) {
-        let Some(lane) = self.asking_lane() else { return };
+        let Some(lane) = self.asking_lane() else {
+            return;
+        };
         for index in 0..self.active.len() {
-            let Some(&id) = self.active.get(index) else { return };
-            let Some(parts) = self.files.get_mut(&id).and_then(|file| file.parts.as_mut()) else { continue };
+            let Some(&id) = self.active.get(index) else {
+                return;
+            };
+            let Some(parts) = self.files.get_mut(&id).and_then(|file| file.parts.as_mut()) else {
+                continue;
+            };
             if parts.again.is_empty() {
                 continue;
             }
             let mut room = QUESTIONS_MAX.saturating_sub(parts.questions_count());
             let mut questions = Vec::new();
-            while room > 0 && let Some(part) = parts.next_question() {
+            while room > 0
+                && let Some(part) = parts.next_question()
+            {
                 parts.take(part).status = Status::Asking(lane);
                 questions.push(ClientMessage::GetPairs { file: id, part });
                 room = room.saturating_sub(1);
@@ -244,28 +289,43 @@ impl ClientSession {
         let waiting: usize = self.active_parts().map(Parts::waiting_count).sum();
         let ready = self.ready_lanes().count();
         // Near the end a part must not wait behind another one while a lane has nothing to do.
-        let ahead = if waiting.saturating_add(self.coming.len()) > ready { 2 } else { 1 };
-        let lanes = self.ready_lanes().filter_map(|id| Some((id, self.lanes.get(&id)?)));
+        let ahead = if waiting.saturating_add(self.coming.len()) > ready {
+            2
+        } else {
+            1
+        };
+        let lanes = self
+            .ready_lanes()
+            .filter_map(|id| Some((id, self.lanes.get(&id)?)));
         let room = lanes.filter(|(_, lane)| {
             lane.unsealed_count() < ahead
                 && lane.parts.len() < LANE_PARTS_MAX
                 && (lane.parts.len() < 2 || lane.bytes_given() < LANE_BYTES_MAX)
         });
-        room.min_by_key(|(_, lane)| (lane.unsealed_count(), lane.bytes_given())).map(|(id, _)| id)
+        room.min_by_key(|(_, lane)| (lane.unsealed_count(), lane.bytes_given()))
+            .map(|(id, _)| id)
     }
 
     fn active_parts(&self) -> impl Iterator<Item = &Parts> {
-        self.active.iter().filter_map(|id| self.files.get(id)?.parts.as_ref())
+        self.active
+            .iter()
+            .filter_map(|id| self.files.get(id)?.parts.as_ref())
     }
 
     fn next_part(&self, lane: LaneId) -> Option<(FileId, PartNumber)> {
-        self.active.iter().find_map(|id| Some((*id, self.files.get(id)?.parts.as_ref()?.next(lane)?)))
+        self.active
+            .iter()
+            .find_map(|id| Some((*id, self.files.get(id)?.parts.as_ref()?.next(lane)?)))
     }
 
     fn deal(&mut self, lane: LaneId, file: FileId, part: PartNumber) {
         let Some(epoch) = self.epoch else { return };
-        let Some(parts) = self.parts_mut(file) else { return };
-        let Some(range) = parts.plan.range(part) else { return };
+        let Some(parts) = self.parts_mut(file) else {
+            return;
+        };
+        let Some(range) = parts.plan.range(part) else {
+            return;
+        };
         let last = parts.plan.last();
         if part == parts.fresh {
             parts.take(part);
@@ -279,7 +339,11 @@ impl ClientSession {
         work.status = Status::Sending;
         let attempt = Attempt(work.attempts);
         let earlier = work.earlier();
-        let file_pairs = if part == last { parts.all_pairs() } else { Vec::new() };
+        let file_pairs = if part == last {
+            parts.all_pairs()
+        } else {
+            Vec::new()
+        };
         self.hand_over(lane, file, part, epoch, attempt, range, earlier, file_pairs);
     }
 
@@ -291,15 +355,34 @@ impl ClientSession {
         part: PartNumber,
         epoch: Epoch,
         attempt: Attempt,
-        PartRange { offset, length, is_last, .. }: PartRange,
+        PartRange {
+            offset,
+            length,
+            is_last,
+            ..
+        }: PartRange,
         earlier: Vec<Pair>,
         file_pairs: Vec<Pair>,
     ) {
         if let Some(lane) = self.lanes.get_mut(&lane) {
             let (received, sealed, stopping) = (0, false, false);
-            lane.parts.push(LanePart { file, part, attempt, length, received, sealed, stopping });
+            lane.parts.push(LanePart {
+                file,
+                part,
+                attempt,
+                length,
+                received,
+                sealed,
+                stopping,
+            });
         }
-        let begin = ClientMessage::BeginPart { file, part, attempt, epoch, length };
+        let begin = ClientMessage::BeginPart {
+            file,
+            part,
+            attempt,
+            epoch,
+            length,
+        };
         self.actions.push_back(ClientAction::SendPart(SendPart {
             lane,
             begin,
@@ -341,11 +424,15 @@ impl ClientSession {
             }
         }
         // A late report of a lane that is gone is as welcome: it settles a lost acknowledgement.
-        let Some(work) = self.work_mut(file, part) else { return };
+        let Some(work) = self.work_mut(file, part) else {
+            return;
+        };
         if work.kept(attempt).is_none() {
             work.kept.push(Kept { attempt, pairs });
         }
-        if let Some((epoch, claimed, hash)) = work.claim.take_if(|(_, claimed, _)| *claimed == attempt) {
+        if let Some((epoch, claimed, hash)) =
+            work.claim.take_if(|(_, claimed, _)| *claimed == attempt)
+        {
             self.part_durable(file, part, (epoch, claimed), hash);
         }
     }
@@ -374,13 +461,21 @@ impl ClientSession {
             PartFailure::SourceChanged => self.fail(Code::FileChanged, Some(file)),
             PartFailure::SourceUnreadable => self.fail(Code::FileUnreadable, Some(file)),
             PartFailure::Sealing => self.fail(Code::Misuse, Some(file)),
-            PartFailure::Stopped | PartFailure::Lane => self.part_returns(file, part, attempt, false),
+            PartFailure::Stopped => self.part_returns(file, part, attempt, false),
+            PartFailure::Lane => {
+                self.part_returns(file, part, attempt, false);
+                self.close_lane(lane);
+            }
         }
     }
 
     pub(super) fn part_verified(&mut self, file: FileId, part: PartNumber, verdict: Verdict) {
-        let Some(work) = self.work_mut(file, part) else { return };
-        let Status::Verifying(pairs) = &mut work.status else { return };
+        let Some(work) = self.work_mut(file, part) else {
+            return;
+        };
+        let Status::Verifying(pairs) = &mut work.status else {
+            return;
+        };
         let pairs = core::mem::take(pairs);
         match verdict {
             Verdict::Same => self.settle(file, part, NOT_OURS, pairs),
@@ -397,8 +492,16 @@ impl ClientSession {
         attempt: Attempt,
         may_be_durable: bool,
     ) {
-        let Some(parts) = self.parts_mut(file) else { return };
-        let Some(work) = parts.work.get_mut(&part).filter(|work| work.is_sending(attempt)) else { return };
+        let Some(parts) = self.parts_mut(file) else {
+            return;
+        };
+        let Some(work) = parts
+            .work
+            .get_mut(&part)
+            .filter(|work| work.is_sending(attempt))
+        else {
+            return;
+        };
         work.uncertain |= may_be_durable;
         parts.queue(part);
     }
@@ -406,10 +509,19 @@ impl ClientSession {
     /// Stops whatever is being sealed.
     pub(super) fn stop_all_parts(&mut self) {
         for (&lane, known) in &mut self.lanes {
-            for given in known.parts.iter_mut().filter(|given| !given.sealed && !given.stopping) {
+            for given in known
+                .parts
+                .iter_mut()
+                .filter(|given| !given.sealed && !given.stopping)
+            {
                 given.stopping = true;
                 let (file, part, attempt) = (given.file, given.part, given.attempt);
-                self.actions.push_back(ClientAction::StopPart { lane, file, part, attempt });
+                self.actions.push_back(ClientAction::StopPart {
+                    lane,
+                    file,
+                    part,
+                    attempt,
+                });
             }
         }
     }
@@ -424,7 +536,10 @@ impl ClientSession {
         attempt: Attempt,
         bytes: u64,
     ) {
-        let given = self.lanes.get_mut(&lane).and_then(|lane| lane.part_mut(file, part, attempt));
+        let given = self
+            .lanes
+            .get_mut(&lane)
+            .and_then(|lane| lane.part_mut(file, part, attempt));
         let Some(given) = given else { return };
         let bytes = bytes.min(given.length);
         let fresh = bytes.saturating_sub(given.received);
@@ -443,14 +558,18 @@ impl ClientSession {
         hash: Sha256Hash,
     ) {
         let own_epoch = self.epoch == Some(epoch);
-        let Some(work) = self.work_mut(file, part) else { return };
+        let Some(work) = self.work_mut(file, part) else {
+            return;
+        };
         match work.kept(attempt).filter(|_| own_epoch) {
             Some(kept) if pairs_sha256(&kept.pairs) == hash => {
                 let pairs = kept.pairs.clone();
                 self.settle(file, part, attempt, pairs);
             }
             Some(_) => self.fail(Code::StoredDiffers, Some(file)),
-            None if own_epoch && work.is_sending(attempt) => work.claim = Some((epoch, attempt, hash)),
+            None if own_epoch && work.is_sending(attempt) => {
+                work.claim = Some((epoch, attempt, hash))
+            }
             // Somebody else's, or one whose pairs were lost with its lane: its turn to be asked
             // about comes when it is next in the queue.
             None => work.uncertain = true,
@@ -460,9 +579,15 @@ impl ClientSession {
     pub(super) fn pairs_told(&mut self, lane: LaneId, told: Pairs) {
         let (file, part) = (told.file, told.part);
         let own_epoch = self.epoch;
-        let Some(parts) = self.parts_mut(file) else { return };
-        let Some(segments) = parts.plan.range(part).map(|range| range.segment_count) else { return };
-        let Some(work) = parts.work.get_mut(&part) else { return };
+        let Some(parts) = self.parts_mut(file) else {
+            return;
+        };
+        let Some(segments) = parts.plan.range(part).map(|range| range.segment_count) else {
+            return;
+        };
+        let Some(work) = parts.work.get_mut(&part) else {
+            return;
+        };
         if !matches!(work.status, Status::Asking(on) if on == lane) {
             return;
         }
@@ -470,7 +595,9 @@ impl ClientSession {
             work.uncertain = false;
             return parts.queue(part);
         };
-        let kept = work.kept(stored.attempt).filter(|_| own_epoch == Some(stored.epoch));
+        let kept = work
+            .kept(stored.attempt)
+            .filter(|_| own_epoch == Some(stored.epoch));
         if let Some(kept) = kept {
             return if kept.pairs == told.pairs {
                 self.settle(file, part, stored.attempt, told.pairs);
@@ -485,20 +612,41 @@ impl ClientSession {
     }
 
     fn verify(&mut self, file: FileId, part: PartNumber, pairs: Vec<Pair>) {
-        let Some(parts) = self.parts_mut(file) else { return };
-        let Some(range) = parts.plan.range(part) else { return };
+        let Some(parts) = self.parts_mut(file) else {
+            return;
+        };
+        let Some(range) = parts.plan.range(part) else {
+            return;
+        };
         parts.take(part).status = Status::Verifying(pairs.clone());
         let (offset, length) = (range.offset, range.length);
-        self.actions.push_back(ClientAction::VerifyPart { file, part, offset, length, pairs });
+        self.actions.push_back(ClientAction::VerifyPart {
+            file,
+            part,
+            offset,
+            length,
+            pairs,
+        });
     }
 
     /// The part is durable, and its pairs are known.
     fn settle(&mut self, file: FileId, part: PartNumber, stored: Attempt, pairs: Vec<Pair>) {
-        let Some(parts) = self.parts_mut(file) else { return };
-        let Some(work) = parts.work.remove(&part) else { return };
+        let Some(parts) = self.parts_mut(file) else {
+            return;
+        };
+        let Some(work) = parts.work.remove(&part) else {
+            return;
+        };
         parts.again.remove(&part);
         parts.durable.insert(part);
-        parts.settled.insert(part, Settled { pairs, attempts: work.attempts, stored });
+        parts.settled.insert(
+            part,
+            Settled {
+                pairs,
+                attempts: work.attempts,
+                stored,
+            },
+        );
         let length = parts.plan.range(part).map_or(0, |range| range.length);
         self.count_durable(file, length, true);
         self.clear_lanes(file, part);
@@ -508,16 +656,27 @@ impl ClientSession {
     /// Takes a durable part off the lanes that still have it.
     fn clear_lanes(&mut self, file: FileId, part: PartNumber) {
         for (&lane, known) in &mut self.lanes {
-            for given in known.parts.iter_mut().filter(|p| p.file == file && p.part == part) {
+            for given in known
+                .parts
+                .iter_mut()
+                .filter(|p| p.file == file && p.part == part)
+            {
                 if given.sealed {
                     self.meter.add(given.length.saturating_sub(given.received));
                 } else if !given.stopping {
                     given.stopping = true;
                     let attempt = given.attempt;
-                    self.actions.push_back(ClientAction::StopPart { lane, file, part, attempt });
+                    self.actions.push_back(ClientAction::StopPart {
+                        lane,
+                        file,
+                        part,
+                        attempt,
+                    });
                 }
             }
-            known.parts.retain(|p| p.file != file || p.part != part || !p.sealed);
+            known
+                .parts
+                .retain(|p| p.file != file || p.part != part || !p.sealed);
         }
     }
 
@@ -530,7 +689,9 @@ impl ClientSession {
         code: Code,
     ) {
         self.stop_on_lane(lane, file, part, attempt);
-        let current = self.work_mut(file, part).is_some_and(|work| work.is_sending(attempt));
+        let current = self
+            .work_mut(file, part)
+            .is_some_and(|work| work.is_sending(attempt));
         if !current {
             return;
         }
@@ -546,21 +707,38 @@ impl ClientSession {
     }
 
     fn stop_on_lane(&mut self, lane: LaneId, file: FileId, part: PartNumber, attempt: Attempt) {
-        let Some(known) = self.lanes.get_mut(&lane) else { return };
-        let Some(given) = known.part_mut(file, part, attempt) else { return };
+        let Some(known) = self.lanes.get_mut(&lane) else {
+            return;
+        };
+        let Some(given) = known.part_mut(file, part, attempt) else {
+            return;
+        };
         if given.sealed {
             known.take_part(file, part, attempt);
         } else if !given.stopping {
             given.stopping = true;
-            self.actions.push_back(ClientAction::StopPart { lane, file, part, attempt });
+            self.actions.push_back(ClientAction::StopPart {
+                lane,
+                file,
+                part,
+                attempt,
+            });
         }
     }
 
     /// Storage lost a part: it and the last one are to be sent again (rule C3).
     pub(super) fn part_lost(&mut self, file: FileId, part: PartNumber) {
-        let Some(known) = self.files.get_mut(&file).filter(|known| !known.is_committed()) else { return };
+        let Some(known) = self
+            .files
+            .get_mut(&file)
+            .filter(|known| !known.is_committed())
+        else {
+            return;
+        };
         known.commit = super::state::Request::Open;
-        let Some(parts) = known.parts.as_mut() else { return };
+        let Some(parts) = known.parts.as_mut() else {
+            return;
+        };
         let mut bytes: u64 = 0;
         for lost in [part, parts.plan.last()] {
             if let Some(settled) = parts.settled.remove(&lost) {
@@ -574,11 +752,16 @@ impl ClientSession {
 impl Parts {
     /// Pairs of all durable parts, in order.
     pub(super) fn all_pairs(&self) -> Vec<Pair> {
-        self.settled.values().flat_map(|settled| settled.pairs.iter().copied()).collect()
+        self.settled
+            .values()
+            .flat_map(|settled| settled.pairs.iter().copied())
+            .collect()
     }
 
     /// The attempt of the last part that is stored.
     pub(super) fn last_attempt(&self) -> Attempt {
-        self.settled.get(&self.plan.last()).map_or(NOT_OURS, |settled| settled.stored)
+        self.settled
+            .get(&self.plan.last())
+            .map_or(NOT_OURS, |settled| settled.stored)
     }
 }

@@ -67,8 +67,14 @@ impl Scaler {
             self.since = None;
             return;
         }
-        let settle = if matches!(self.step, Step::Trying { .. }) { SETTLE } else { Duration::ZERO };
-        let (since, before) = *self.since.get_or_insert((now.saturating_add(settle), arrived));
+        let settle = if matches!(self.step, Step::Trying { .. }) {
+            SETTLE
+        } else {
+            Duration::ZERO
+        };
+        let (since, before) = *self
+            .since
+            .get_or_insert((now.saturating_add(settle), arrived));
         if now <= since {
             self.since = Some((since, arrived));
             return;
@@ -94,7 +100,11 @@ impl Scaler {
             }
             Step::Trying { .. } | Step::Baseline => {
                 let more = self.wanted < self.lanes_max && now >= self.not_before && rate > 0.0;
-                self.step = if more { Step::Trying { before: rate } } else { Step::Baseline };
+                self.step = if more {
+                    Step::Trying { before: rate }
+                } else {
+                    Step::Baseline
+                };
                 self.wanted = self.wanted.saturating_add(usize::from(more));
             }
         }
@@ -126,7 +136,10 @@ mod tests {
 
     #[test]
     fn lanes_are_added_while_goodput_rises() {
-        assert_eq!(settle(&mut Scaler::new(8), |lanes| 1_000_000 * lanes as u64), 8);
+        assert_eq!(
+            settle(&mut Scaler::new(8), |lanes| 1_000_000 * lanes as u64),
+            8
+        );
         let limited = |lanes: usize| 1_000_000 * lanes.min(4) as u64;
         assert_eq!(settle(&mut Scaler::new(8), limited), 4);
     }
@@ -139,6 +152,9 @@ mod tests {
     #[test]
     fn limits_hold() {
         assert_eq!(Scaler::new(1).wanted(), 1);
-        assert_eq!(settle(&mut Scaler::new(3), |lanes| 1_000_000 * lanes as u64), 3);
+        assert_eq!(
+            settle(&mut Scaler::new(3), |lanes| 1_000_000 * lanes as u64),
+            3
+        );
     }
 }

@@ -49,6 +49,8 @@ pub struct ClientSession {
     pub(super) manifest_asked: bool,
     pub(super) manifest: Option<FileId>,
     pub(super) finish: Request,
+    /// The relay may have finished the package, also when its answer was lost.
+    pub(super) finish_sent: bool,
     pub(super) bytes_durable: u64,
     pub(super) bytes_total: u64,
     pub(super) files_done: u32,
@@ -71,7 +73,11 @@ pub(super) enum Phase {
     /// Another client holds the session; a person has to decide.
     Busy,
     /// The package is being deleted, then `outcome` is told.
-    Aborting { outcome: UserEvent, asked: Option<LaneId>, until: Duration },
+    Aborting {
+        outcome: UserEvent,
+        asked: Option<LaneId>,
+        until: Duration,
+    },
     Ended,
 }
 
@@ -119,6 +125,7 @@ impl ClientSession {
             manifest_asked: false,
             manifest: None,
             finish: Request::Open,
+            finish_sent: false,
             bytes_durable: 0,
             bytes_total: 0,
             files_done: 0,
@@ -148,20 +155,42 @@ impl ClientSession {
     fn take(&mut self, event: ClientEvent) {
         match event {
             ClientEvent::Wake => {}
-            ClientEvent::AddFile { file, role, head, sealed_body_bytes } => {
+            ClientEvent::AddFile {
+                file,
+                role,
+                head,
+                sealed_body_bytes,
+            } => {
                 self.add_file(file, role, head, sealed_body_bytes);
             }
             ClientEvent::NoMoreFiles => self.no_more_files = true,
             ClientEvent::LaneOpened { lane } => self.lane_opened(lane),
             ClientEvent::LaneClosed { lane, end } => self.lane_closed(lane, end),
             ClientEvent::Message { lane, message } => self.message(lane, message),
-            ClientEvent::PartSealed { lane, file, part, attempt, pairs } => {
+            ClientEvent::PartSealed {
+                lane,
+                file,
+                part,
+                attempt,
+                pairs,
+            } => {
                 self.part_sealed(lane, file, part, attempt, pairs);
             }
-            ClientEvent::PartFailed { lane, file, part, attempt, failure, pairs } => {
+            ClientEvent::PartFailed {
+                lane,
+                file,
+                part,
+                attempt,
+                failure,
+                pairs,
+            } => {
                 self.part_failed(lane, file, part, attempt, failure, pairs);
             }
-            ClientEvent::PartVerified { file, part, verdict } => {
+            ClientEvent::PartVerified {
+                file,
+                part,
+                verdict,
+            } => {
                 self.part_verified(file, part, verdict);
             }
             ClientEvent::Pause => self.pause(),
@@ -201,7 +230,11 @@ impl ClientSession {
             sooner(*until);
         }
         if self.is_sending() || self.config.give_up_after.is_some() {
-            sooner(self.meter.next_tick().max(self.now.saturating_add(Duration::from_millis(1))));
+            sooner(
+                self.meter
+                    .next_tick()
+                    .max(self.now.saturating_add(Duration::from_millis(1))),
+            );
         }
         wake
     }
@@ -242,8 +275,15 @@ impl ClientSession {
         self.meter.tick(self.now, self.is_sending());
         match &self.phase {
             Phase::Running => {
-                if self.config.give_up_after.is_some_and(|limit| self.stuck >= limit) {
-                    return self.end(UserEvent::Failed { code: self.trouble, file: None });
+                if self
+                    .config
+                    .give_up_after
+                    .is_some_and(|limit| self.stuck >= limit)
+                {
+                    return self.end(UserEvent::Failed {
+                        code: self.trouble,
+                        file: None,
+                    });
                 }
                 self.tend_lanes();
                 self.ask_for_package();
@@ -261,7 +301,9 @@ impl ClientSession {
     // --- the package
 
     fn ask_for_package(&mut self) {
-        let Some(lane) = self.asking_lane().filter(|_| self.create == Request::Open) else { return };
+        let Some(lane) = self.asking_lane().filter(|_| self.create == Request::Open) else {
+            return;
+        };
         self.create = Request::Asked(lane);
         let create = crate::message::Create {
             keyring: self.config.keyring.clone(),
@@ -277,11 +319,14 @@ impl ClientSession {
             self.manifest_asked = true;
             self.actions.push_back(ClientAction::SealManifest);
         }
-        let manifest = self.manifest.filter(|id| self.files.get(id).is_some_and(File::is_committed));
+        let manifest = self
+            .manifest
+            .filter(|id| self.files.get(id).is_some_and(File::is_committed));
         if let (Some(manifest), Request::Open) = (manifest, self.finish)
             && let Some(lane) = self.asking_lane()
         {
             self.finish = Request::Asked(lane);
+            self.finish_sent = true;
             self.send(lane, ClientMessage::Finish { manifest });
         }
     }
@@ -293,16 +338,39 @@ impl ClientSession {
         match message {
             RelayMessage::Welcome(welcome) => self.welcomed(lane, &welcome),
             RelayMessage::Created { keyring_sha256 } => self.created(keyring_sha256),
-            RelayMessage::FileAdded { file, head_sha256, part_bytes, durable_count, committed, .. } => {
+            RelayMessage::FileAdded {
+                file,
+                head_sha256,
+                part_bytes,
+                durable_count,
+                committed,
+                ..
+            } => {
                 self.file_added(file, head_sha256, part_bytes, durable_count, committed);
             }
-            RelayMessage::Received { file, part, attempt, bytes } => {
+            RelayMessage::Received {
+                file,
+                part,
+                attempt,
+                bytes,
+            } => {
                 self.part_received(lane, file, part, attempt, bytes);
             }
-            RelayMessage::Durable { file, part, epoch, attempt, pairs_sha256 } => {
+            RelayMessage::Durable {
+                file,
+                part,
+                epoch,
+                attempt,
+                pairs_sha256,
+            } => {
                 self.part_durable(file, part, (epoch, attempt), pairs_sha256);
             }
-            RelayMessage::StopPart { file, part, attempt, code } => {
+            RelayMessage::StopPart {
+                file,
+                part,
+                attempt,
+                code,
+            } => {
                 self.part_stopped(lane, file, part, attempt, code);
             }
             RelayMessage::Pairs(pairs) => self.pairs_told(lane, pairs),
@@ -328,7 +396,7 @@ impl ClientSession {
     }
 
     pub(super) fn finished(&mut self, expires_at: u64) {
-        if self.finish != Request::Open {
+        if self.finish_sent {
             self.meter.show(self.bytes_total);
             self.end(UserEvent::Finished { expires_at });
         }
@@ -431,12 +499,18 @@ impl ClientSession {
         self.ladder.retry_now(self.now);
         self.stop_all_parts();
         let until = self.now.saturating_add(ABORT_WITHIN);
-        self.phase = Phase::Aborting { outcome, asked: None, until };
+        self.phase = Phase::Aborting {
+            outcome,
+            asked: None,
+            until,
+        };
     }
 
     fn go_on_aborting(&mut self) {
         self.tend_lanes();
-        let Phase::Aborting { asked, until, .. } = &self.phase else { return };
+        let Phase::Aborting { asked, until, .. } = &self.phase else {
+            return;
+        };
         let (asked, late) = (*asked, self.now >= *until);
         if late {
             return self.aborted();
@@ -455,7 +529,10 @@ impl ClientSession {
         match core::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Aborting { outcome, .. } => self.end(outcome),
             // Somebody with the owner token deleted the package.
-            _ => self.end(UserEvent::Failed { code: Code::NotFound, file: None }),
+            _ => self.end(UserEvent::Failed {
+                code: Code::NotFound,
+                file: None,
+            }),
         }
     }
 
@@ -474,8 +551,12 @@ impl ClientSession {
             Phase::Ended => return,
             Phase::Paused => UserState::Paused,
             Phase::Busy | Phase::Aborting { .. } => UserState::Waiting,
-            Phase::Running if !self.has_ready_lane() && self.epoch.is_none() => UserState::Connecting,
-            Phase::Running if !self.has_ready_lane() || self.hold_until > self.now => UserState::Waiting,
+            Phase::Running if !self.has_ready_lane() && self.epoch.is_none() => {
+                UserState::Connecting
+            }
+            Phase::Running if !self.has_ready_lane() || self.hold_until > self.now => {
+                UserState::Waiting
+            }
             Phase::Running if self.manifest_asked => UserState::Finishing,
             Phase::Running => UserState::Sending,
         };
@@ -491,14 +572,23 @@ impl ClientSession {
     }
 
     fn show_progress(&mut self) {
-        let arriving: u64 = self.lanes.values().map(|lane| lane.bytes_received(&self.files)).sum();
-        let bytes = self.bytes_durable.saturating_add(arriving).min(self.bytes_total);
+        let arriving: u64 = self
+            .lanes
+            .values()
+            .map(|lane| lane.bytes_received(&self.files))
+            .sum();
+        let bytes = self
+            .bytes_durable
+            .saturating_add(arriving)
+            .min(self.bytes_total);
         let bytes_done = self.meter.show(bytes);
         let progress = Progress {
             bytes_done,
             bytes_total: self.bytes_total,
             bytes_per_second: self.meter.bytes_per_second(),
-            time_left: self.meter.time_left(self.bytes_total.saturating_sub(bytes_done)),
+            time_left: self
+                .meter
+                .time_left(self.bytes_total.saturating_sub(bytes_done)),
             transport: self.transport(),
             lanes: u32::try_from(self.ready_lanes().count()).unwrap_or(u32::MAX),
             files_done: self.files_done,
@@ -525,7 +615,8 @@ impl ClientSession {
 
     /// Whether it is the application's turn: to add files, or to seal the manifest.
     fn waits_for_application(&self) -> bool {
-        let idle = self.coming.is_empty() && self.active.is_empty() && self.create == Request::Answered;
+        let idle =
+            self.coming.is_empty() && self.active.is_empty() && self.create == Request::Answered;
         idle && (!self.no_more_files || (self.manifest_asked && self.manifest.is_none()))
     }
 

@@ -133,7 +133,9 @@ impl RelaySession {
 
     fn claim_is_open(&self) -> bool {
         // A create under way will bind the session in the records, so it counts too.
-        self.pending.values().any(|p| matches!(p, Pending::Claim { .. } | Pending::Create { .. }))
+        self.pending
+            .values()
+            .any(|p| matches!(p, Pending::Claim { .. } | Pending::Create { .. }))
     }
 
     fn arrive(&mut self, lane: LaneId, hello: Hello, negotiated: Negotiated) {
@@ -152,7 +154,10 @@ impl RelaySession {
         if is_holder || holder_free {
             return self.let_in(lane, &negotiated);
         }
-        if hello.epoch.is_some_and(|had| had <= self.epoch) && !hello.takeover && self.client.is_some() {
+        if hello.epoch.is_some_and(|had| had <= self.epoch)
+            && !hello.takeover
+            && self.client.is_some()
+        {
             // It held the session before, and somebody else does now.
             return self.turn_away(lane, RelayMessage::Superseded {});
         }
@@ -170,7 +175,11 @@ impl RelaySession {
             // There is no record to bind yet; the create message will carry epoch and client.
             self.bind(epoch, client_id);
         } else {
-            let claim = Pending::Claim { epoch, client_id, lane };
+            let claim = Pending::Claim {
+                epoch,
+                client_id,
+                lane,
+            };
             self.ask(StorageRequest::ClaimEpoch { epoch, client_id }, claim);
         }
     }
@@ -212,7 +221,8 @@ impl RelaySession {
         if self.lanes.len() >= self.policy.lanes_max && !self.close_a_silent_lane() {
             return self.turn_away(lane, RelayMessage::refused(Code::TooManyLanes, None));
         }
-        self.lanes.insert(lane, Lane::new(self.now, negotiated.capabilities));
+        self.lanes
+            .insert(lane, Lane::new(self.now, negotiated.capabilities));
         let (state, expires_at) = match self.package {
             Package::Finished { expires_at, .. } => (PackageState::Finished, Some(expires_at)),
             Package::Open { .. } => (PackageState::Open, None),
@@ -232,7 +242,9 @@ impl RelaySession {
     /// Makes room for a lane: one that said nothing for long is dead, or about to be.
     fn close_a_silent_lane(&mut self) -> bool {
         let silent = self.lanes.iter().min_by_key(|(_, known)| known.heard);
-        let Some((&lane, known)) = silent else { return false };
+        let Some((&lane, known)) = silent else {
+            return false;
+        };
         let dead = self.now.saturating_sub(known.heard) >= SILENCE_MAX;
         if dead {
             self.close(lane);
@@ -261,7 +273,9 @@ impl RelaySession {
 
     pub(super) fn lane_gone(&mut self, lane: LaneId) {
         self.stop_arriving(lane);
-        let Some(known) = self.lanes.remove(&lane) else { return };
+        let Some(known) = self.lanes.remove(&lane) else {
+            return;
+        };
         self.client_seen = Some(self.now);
         if let Some(current) = known.current {
             self.end_attempt(current.file, current.part, (current.epoch, current.attempt));
@@ -277,13 +291,17 @@ impl RelaySession {
 
     pub(super) fn tend_lanes(&mut self) {
         for lane in self.lane_ids() {
-            let Some(known) = self.lanes.get(&lane) else { continue };
+            let Some(known) = self.lanes.get(&lane) else {
+                continue;
+            };
             if self.now.saturating_sub(known.heard) >= LANE_IDLE_MAX {
                 self.close(lane);
                 continue;
             }
             self.report(lane);
-            let Some(known) = self.lanes.get(&lane) else { continue };
+            let Some(known) = self.lanes.get(&lane) else {
+                continue;
+            };
             let busy = known.under_way > 0 || known.requests > 0;
             if busy && self.now.saturating_sub(known.spoke) >= HEARTBEAT {
                 self.send(lane, RelayMessage::Pong {});
@@ -293,7 +311,9 @@ impl RelaySession {
 
     /// Says how much of the current part arrived, now and then.
     fn report(&mut self, lane: LaneId) {
-        let Some(current) = self.lanes.get_mut(&lane).and_then(|l| l.current.as_mut()) else { return };
+        let Some(current) = self.lanes.get_mut(&lane).and_then(|l| l.current.as_mut()) else {
+            return;
+        };
         if current.mode != Mode::Writing {
             return;
         }
@@ -304,17 +324,35 @@ impl RelaySession {
         }
         current.reported = current.received;
         current.reported_at = self.now;
-        let (file, part, attempt, bytes) =
-            (current.file, current.part, current.attempt, current.received);
-        self.send(lane, RelayMessage::Received { file, part, attempt, bytes });
+        let (file, part, attempt, bytes) = (
+            current.file,
+            current.part,
+            current.attempt,
+            current.received,
+        );
+        self.send(
+            lane,
+            RelayMessage::Received {
+                file,
+                part,
+                attempt,
+                bytes,
+            },
+        );
     }
 
     pub(super) fn route(&mut self, lane: LaneId, length: usize) -> Route {
         let now = self.now;
-        let Some(known) = self.lanes.get_mut(&lane) else { return Route::Discard };
+        let Some(known) = self.lanes.get_mut(&lane) else {
+            return Route::Discard;
+        };
         known.heard = now;
         let length = u64::try_from(length).unwrap_or(u64::MAX);
-        let Some(current) = known.current.as_mut().filter(|current| length <= current.left) else {
+        let Some(current) = known
+            .current
+            .as_mut()
+            .filter(|current| length <= current.left)
+        else {
             self.refuse_lane(lane, Code::Malformed);
             return Route::Violation;
         };
@@ -337,16 +375,32 @@ impl RelaySession {
             (false, _) => return Route::Discard,
             (true, false) => self.report(lane),
             (true, true) => {
-                self.send(lane, RelayMessage::Received { file, part, attempt, bytes });
+                self.send(
+                    lane,
+                    RelayMessage::Received {
+                        file,
+                        part,
+                        attempt,
+                        bytes,
+                    },
+                );
                 self.part_arrived(file, part, (epoch, attempt));
             }
         }
-        Route::Write { file, part, epoch, attempt, offset }
+        Route::Write {
+            file,
+            part,
+            epoch,
+            attempt,
+            offset,
+        }
     }
 
     /// Changes what happens to the data of a lane's current part, and lets held data go on.
     pub(super) fn set_mode(&mut self, lane: LaneId, mode: Mode) {
-        let Some(known) = self.lanes.get_mut(&lane) else { return };
+        let Some(known) = self.lanes.get_mut(&lane) else {
+            return;
+        };
         if let Some(current) = &mut known.current {
             current.mode = mode;
         }

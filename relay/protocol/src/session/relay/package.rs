@@ -50,24 +50,38 @@ impl File {
 
 impl Package {
     pub(super) fn from_snapshot(snapshot: &Snapshot) -> Self {
-        match (snapshot.state, snapshot.keyring_sha256, snapshot.draft_sha256) {
+        match (
+            snapshot.state,
+            snapshot.keyring_sha256,
+            snapshot.draft_sha256,
+        ) {
             (PackageState::Finished, Some(keyring_sha256), Some(draft_sha256)) => {
                 let expires_at = snapshot.expires_at.unwrap_or(0);
-                Self::Finished { keyring_sha256, draft_sha256, expires_at }
+                Self::Finished {
+                    keyring_sha256,
+                    draft_sha256,
+                    expires_at,
+                }
             }
-            (PackageState::Open, Some(keyring_sha256), Some(draft_sha256)) => {
-                Self::Open { keyring_sha256, draft_sha256 }
-            }
+            (PackageState::Open, Some(keyring_sha256), Some(draft_sha256)) => Self::Open {
+                keyring_sha256,
+                draft_sha256,
+            },
             _ => Self::Absent,
         }
     }
 
     fn stored(&self) -> Option<(Sha256Hash, Sha256Hash)> {
         match *self {
-            Self::Open { keyring_sha256, draft_sha256 }
-            | Self::Finished { keyring_sha256, draft_sha256, .. } => {
-                Some((keyring_sha256, draft_sha256))
+            Self::Open {
+                keyring_sha256,
+                draft_sha256,
             }
+            | Self::Finished {
+                keyring_sha256,
+                draft_sha256,
+                ..
+            } => Some((keyring_sha256, draft_sha256)),
             Self::Absent | Self::Gone => None,
         }
     }
@@ -83,7 +97,12 @@ impl RelaySession {
             return self.answer_created(lane, wanted == stored, stored.0);
         }
         for pending in self.pending.values_mut() {
-            if let Pending::Create { keyring_sha256, draft_sha256, lanes } = pending {
+            if let Pending::Create {
+                keyring_sha256,
+                draft_sha256,
+                lanes,
+            } = pending
+            {
                 if (*keyring_sha256, *draft_sha256) != wanted {
                     return self.refuse(lane, Code::Conflict, None);
                 }
@@ -94,8 +113,19 @@ impl RelaySession {
         let Some(client_id) = self.client else { return };
         self.count_request(lane, 1);
         let (keyring_sha256, draft_sha256) = wanted;
-        let request = StorageRequest::Create { create, epoch: self.epoch, client_id };
-        self.ask(request, Pending::Create { keyring_sha256, draft_sha256, lanes: vec![lane] });
+        let request = StorageRequest::Create {
+            create,
+            epoch: self.epoch,
+            client_id,
+        };
+        self.ask(
+            request,
+            Pending::Create {
+                keyring_sha256,
+                draft_sha256,
+                lanes: vec![lane],
+            },
+        );
     }
 
     pub(super) fn created(
@@ -107,7 +137,10 @@ impl RelaySession {
     ) {
         let failed = result.err().map(code_of);
         if failed.is_none() {
-            self.package = Package::Open { keyring_sha256, draft_sha256 };
+            self.package = Package::Open {
+                keyring_sha256,
+                draft_sha256,
+            };
         }
         for &lane in lanes {
             self.count_request(lane, -1);
@@ -137,7 +170,11 @@ impl RelaySession {
             };
         }
         for pending in self.pending.values_mut() {
-            if let Pending::AddFile { file: adding, head_sha256, lanes } = pending
+            if let Pending::AddFile {
+                file: adding,
+                head_sha256,
+                lanes,
+            } = pending
                 && *adding == file
             {
                 if *head_sha256 != wanted {
@@ -151,7 +188,11 @@ impl RelaySession {
             return self.refuse(lane, code, Some(file));
         }
         self.count_request(lane, 1);
-        let pending = Pending::AddFile { file, head_sha256: wanted, lanes: vec![lane] };
+        let pending = Pending::AddFile {
+            file,
+            head_sha256: wanted,
+            lanes: vec![lane],
+        };
         self.ask(StorageRequest::AddFile { file, role, head }, pending);
     }
 
@@ -162,12 +203,19 @@ impl RelaySession {
             Package::Finished { .. } => return Some(Code::AlreadyFinished),
             Package::Open { .. } => {}
         }
-        let adding = self.pending.values().filter(|p| matches!(p, Pending::AddFile { .. })).count();
+        let adding = self
+            .pending
+            .values()
+            .filter(|p| matches!(p, Pending::AddFile { .. }))
+            .count();
         if self.files.len().saturating_add(adding) >= self.policy.files_max {
             return Some(Code::TooManyFiles);
         }
         // The manifest is the last file, and there is one.
-        self.files.values().any(|f| f.role == Role::Manifest).then_some(Code::Conflict)
+        self.files
+            .values()
+            .any(|f| f.role == Role::Manifest)
+            .then_some(Code::Conflict)
     }
 
     pub(super) fn file_added(
@@ -199,13 +247,19 @@ impl RelaySession {
     }
 
     fn answer_file_added(&mut self, lane: LaneId, file: FileId) {
-        let Some(known) = self.files.get(&file) else { return };
+        let Some(known) = self.files.get(&file) else {
+            return;
+        };
         let message = RelayMessage::FileAdded {
             file,
             head_sha256: known.head_sha256,
             part_bytes: known.plan.part_bytes(),
             part_count: known.plan.part_count(),
-            durable_count: if known.committed { known.plan.part_count() } else { known.durable.count() },
+            durable_count: if known.committed {
+                known.plan.part_count()
+            } else {
+                known.durable.count()
+            },
             committed: known.committed,
         };
         self.send(lane, message);
@@ -225,14 +279,20 @@ impl RelaySession {
         self.count_request(lane, 1);
         if begun {
             for pending in self.pending.values_mut() {
-                if let Pending::Commit { file: committing, lanes } = pending
+                if let Pending::Commit {
+                    file: committing,
+                    lanes,
+                } = pending
                     && *committing == file
                 {
                     return lanes.push(lane);
                 }
             }
         }
-        let pending = Pending::Commit { file, lanes: vec![lane] };
+        let pending = Pending::Commit {
+            file,
+            lanes: vec![lane],
+        };
         self.ask(StorageRequest::CommitFile { file }, pending);
     }
 
@@ -242,49 +302,60 @@ impl RelaySession {
         lanes: &[LaneId],
         result: Result<StorageAnswer, StorageError>,
     ) {
-        let Some(known) = self.files.get_mut(&file) else { return };
+        let Some(known) = self.files.get_mut(&file) else {
+            return;
+        };
         known.committing = false;
         known.committed = result.is_ok();
         if known.committed {
             known.newest.clear();
         }
-        if let Err(StorageError::PartsLost(parts)) = &result {
-            self.parts_lost(file, parts);
-        }
+        let lost = match &result {
+            Err(StorageError::PartsLost(parts)) => self.parts_lost(file, parts),
+            _ => Vec::new(),
+        };
         for &lane in lanes {
             self.count_request(lane, -1);
             match &result {
                 Ok(_) => self.send(lane, RelayMessage::FileCommitted { file }),
-                Err(StorageError::PartsLost(_)) if self.hears_of_loss(lane) => {}
+                Err(StorageError::PartsLost(_)) if self.hears_of_loss(lane) => {
+                    for &part in &lost {
+                        self.send(lane, RelayMessage::PartLost { file, part });
+                    }
+                }
                 Err(error) => self.refuse(lane, code_of(error.clone()), Some(file)),
             }
         }
     }
 
     /// Parts are not what was recorded: they, and the last part, are to be sent again (C3).
-    fn parts_lost(&mut self, file: FileId, parts: &[PartNumber]) {
-        let Some(known) = self.files.get_mut(&file) else { return };
+    fn parts_lost(&mut self, file: FileId, parts: &[PartNumber]) -> Vec<PartNumber> {
+        let Some(known) = self.files.get_mut(&file) else {
+            return Vec::new();
+        };
         let last = known.plan.last();
-        let mut lost: Vec<PartNumber> = parts.iter().copied().filter(|p| *p < last).collect();
-        lost.push(last);
+        let others = parts.iter().copied().filter(|part| *part < last);
+        let lost: Vec<PartNumber> = others.chain([last]).collect();
         for part in &lost {
             known.durable.remove(*part);
         }
-        let Some(lane) = self.lane_ids().into_iter().find(|lane| self.hears_of_loss(*lane)) else { return };
-        for part in lost {
-            self.send(lane, RelayMessage::PartLost { file, part });
-        }
+        lost
     }
 
     fn hears_of_loss(&self, lane: LaneId) -> bool {
-        self.lanes.get(&lane).is_some_and(|l| l.capabilities.contain(Capabilities::PART_LOST))
+        self.lanes
+            .get(&lane)
+            .is_some_and(|l| l.capabilities.contain(Capabilities::PART_LOST))
     }
 
     pub(super) fn finish(&mut self, lane: LaneId, manifest: FileId) {
         if let Package::Finished { expires_at, .. } = self.package {
             return self.send(lane, RelayMessage::Finished { expires_at });
         }
-        let is_manifest = self.files.get(&manifest).is_some_and(|f| f.role == Role::Manifest);
+        let is_manifest = self
+            .files
+            .get(&manifest)
+            .is_some_and(|f| f.role == Role::Manifest);
         if !is_manifest || !self.files.values().all(|f| f.committed) {
             return self.refuse(lane, Code::NotComplete, Some(manifest));
         }
@@ -294,13 +365,30 @@ impl RelaySession {
                 return lanes.push(lane);
             }
         }
-        self.ask(StorageRequest::Finish { manifest }, Pending::Finish { lanes: vec![lane] });
+        self.ask(
+            StorageRequest::Finish { manifest },
+            Pending::Finish { lanes: vec![lane] },
+        );
     }
 
-    pub(super) fn finished(&mut self, lanes: &[LaneId], result: Result<StorageAnswer, StorageError>) {
+    pub(super) fn finished(
+        &mut self,
+        lanes: &[LaneId],
+        result: Result<StorageAnswer, StorageError>,
+    ) {
         let answer = match (result, self.package) {
-            (Ok(StorageAnswer::Finished { expires_at }), Package::Open { keyring_sha256, draft_sha256 }) => {
-                self.package = Package::Finished { keyring_sha256, draft_sha256, expires_at };
+            (
+                Ok(StorageAnswer::Finished { expires_at }),
+                Package::Open {
+                    keyring_sha256,
+                    draft_sha256,
+                },
+            ) => {
+                self.package = Package::Finished {
+                    keyring_sha256,
+                    draft_sha256,
+                    expires_at,
+                };
                 RelayMessage::Finished { expires_at }
             }
             (Ok(_), _) => RelayMessage::refused(Code::Internal, None),
@@ -333,7 +421,12 @@ impl RelaySession {
         let attempts: Vec<_> = self
             .files
             .iter()
-            .flat_map(|(file, known)| known.newest.iter().map(|(part, number)| (*file, *part, *number)))
+            .flat_map(|(file, known)| {
+                known
+                    .newest
+                    .iter()
+                    .map(|(part, number)| (*file, *part, *number))
+            })
             .collect();
         for (file, part, number) in attempts {
             self.end_attempt(file, part, number);

@@ -41,7 +41,9 @@ struct Waiting {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
     /// Storage was asked to record it as open; it is to be ended at once if `doomed`.
-    Opening { doomed: bool },
+    Opening {
+        doomed: bool,
+    },
     Writing,
     MakingDurable,
     Ending,
@@ -56,7 +58,9 @@ impl RelaySession {
         number: (Epoch, Attempt),
         length: u64,
     ) {
-        let Some(known) = self.lanes.get_mut(&lane) else { return };
+        let Some(known) = self.lanes.get_mut(&lane) else {
+            return;
+        };
         if known.current.is_some() || length == 0 {
             return self.refuse_lane(lane, Code::Malformed);
         }
@@ -103,7 +107,9 @@ impl RelaySession {
             return Some(Code::LastPartEarly);
         }
         let newest = file.newest.get(&part).copied();
-        newest.is_some_and(|newest| number <= newest).then_some(Code::OldAttempt)
+        newest
+            .is_some_and(|newest| number <= newest)
+            .then_some(Code::OldAttempt)
     }
 
     /// Tells a client that sends a stored part again what is stored.
@@ -127,7 +133,9 @@ impl RelaySession {
     ) {
         self.set_mode(lane, Mode::Opening);
         self.count_under_way(lane, 1);
-        let Some(known) = self.files.get_mut(&file) else { return };
+        let Some(known) = self.files.get_mut(&file) else {
+            return;
+        };
         known.newest.insert(part, number);
         let Some(work) = known.work.get_mut(&part) else {
             return self.open_attempt(file, part, number, lane);
@@ -147,19 +155,40 @@ impl RelaySession {
         number: (Epoch, Attempt),
         lane: LaneId,
     ) {
-        let Some(known) = self.files.get_mut(&file) else { return };
-        let active = Active { number, lane, phase: Phase::Opening { doomed: false } };
+        let Some(known) = self.files.get_mut(&file) else {
+            return;
+        };
+        let active = Active {
+            number,
+            lane,
+            phase: Phase::Opening { doomed: false },
+        };
         known.work.insert(part, Work { active, next: None });
         let (epoch, attempt) = number;
-        let request = StorageRequest::OpenAttempt { file, part, epoch, attempt };
+        let request = StorageRequest::OpenAttempt {
+            file,
+            part,
+            epoch,
+            attempt,
+        };
         self.ask(request, Pending::Attempt { file, part });
     }
 
     /// All bytes of an attempt were routed.
-    pub(super) fn part_arrived(&mut self, file: FileId, part: PartNumber, number: (Epoch, Attempt)) {
+    pub(super) fn part_arrived(
+        &mut self,
+        file: FileId,
+        part: PartNumber,
+        number: (Epoch, Attempt),
+    ) {
         if self.set_phase(file, part, number, Phase::MakingDurable) {
             let (epoch, attempt) = number;
-            let request = StorageRequest::MakeDurable { file, part, epoch, attempt };
+            let request = StorageRequest::MakeDurable {
+                file,
+                part,
+                epoch,
+                attempt,
+            };
             self.ask(request, Pending::Attempt { file, part });
         }
     }
@@ -171,8 +200,13 @@ impl RelaySession {
         part: PartNumber,
         attempt: Attempt,
     ) {
-        let Some(known) = self.lanes.get_mut(&lane) else { return };
-        match known.current.take_if(|current| current.is(file, part, attempt)) {
+        let Some(known) = self.lanes.get_mut(&lane) else {
+            return;
+        };
+        match known
+            .current
+            .take_if(|current| current.is(file, part, attempt))
+        {
             Some(current) => self.end_attempt(file, part, (current.epoch, attempt)),
             None if known.current.is_some() => self.refuse_lane(lane, Code::Malformed),
             // It crossed our own last word about this part.
@@ -187,7 +221,9 @@ impl RelaySession {
         number: (Epoch, Attempt),
         code: Code,
     ) {
-        let Some(active) = self.active(file, part).filter(|a| a.number == number) else { return };
+        let Some(active) = self.active(file, part).filter(|a| a.number == number) else {
+            return;
+        };
         if active.phase == Phase::Writing {
             let lane = active.lane;
             self.stop_part(lane, file, part, number.1, code);
@@ -198,7 +234,13 @@ impl RelaySession {
     /// Ends an attempt wherever it is, unless it is about to become durable: then that comes out
     /// first.
     pub(super) fn end_attempt(&mut self, file: FileId, part: PartNumber, number: (Epoch, Attempt)) {
-        let Some(work) = self.files.get_mut(&file).and_then(|f| f.work.get_mut(&part)) else { return };
+        let Some(work) = self
+            .files
+            .get_mut(&file)
+            .and_then(|f| f.work.get_mut(&part))
+        else {
+            return;
+        };
         if let Some(waiting) = work.next.take_if(|waiting| waiting.number == number) {
             return self.count_under_way(waiting.lane, -1);
         }
@@ -223,7 +265,12 @@ impl RelaySession {
     fn ask_to_end(&mut self, file: FileId, part: PartNumber, number: (Epoch, Attempt)) {
         if self.set_phase(file, part, number, Phase::Ending) {
             let (epoch, attempt) = number;
-            let request = StorageRequest::EndAttempt { file, part, epoch, attempt };
+            let request = StorageRequest::EndAttempt {
+                file,
+                part,
+                epoch,
+                attempt,
+            };
             self.ask(request, Pending::Attempt { file, part });
         }
     }
@@ -235,7 +282,9 @@ impl RelaySession {
         part: PartNumber,
         result: Result<StorageAnswer, StorageError>,
     ) {
-        let Some(active) = self.active(file, part) else { return };
+        let Some(active) = self.active(file, part) else {
+            return;
+        };
         let (number, lane, phase) = (active.number, active.lane, active.phase);
         match (phase, result) {
             (Phase::Opening { doomed: false }, Ok(_)) => {
@@ -264,16 +313,30 @@ impl RelaySession {
     }
 
     fn part_durable(&mut self, file: FileId, part: PartNumber, pairs_sha256: crate::Sha256Hash) {
-        let Some(known) = self.files.get_mut(&file) else { return };
+        let Some(known) = self.files.get_mut(&file) else {
+            return;
+        };
         // `newest` is kept: a late attempt from before a loss (rule C3) must not come back.
         known.durable.insert(part);
-        let Some(work) = known.work.remove(&part) else { return };
+        let Some(work) = known.work.remove(&part) else {
+            return;
+        };
         let (epoch, attempt) = work.active.number;
         self.count_under_way(work.active.lane, -1);
-        let message = RelayMessage::Durable { file, part, epoch, attempt, pairs_sha256 };
+        let message = RelayMessage::Durable {
+            file,
+            part,
+            epoch,
+            attempt,
+            pairs_sha256,
+        };
         // When its own lane is gone any other one of the client may carry the good news.
         let told = [Some(work.active.lane), self.lanes.keys().next().copied()];
-        if let Some(lane) = told.into_iter().flatten().find(|lane| self.lanes.contains_key(lane)) {
+        if let Some(lane) = told
+            .into_iter()
+            .flatten()
+            .find(|lane| self.lanes.contains_key(lane))
+        {
             self.send(lane, message.clone());
         }
         if let Some(waiting) = work.next {
@@ -284,7 +347,9 @@ impl RelaySession {
 
     /// The active attempt has ended for good: the one that waited for it may begin.
     fn attempt_over(&mut self, file: FileId, part: PartNumber) {
-        let Some(work) = self.files.get_mut(&file).and_then(|f| f.work.remove(&part)) else { return };
+        let Some(work) = self.files.get_mut(&file).and_then(|f| f.work.remove(&part)) else {
+            return;
+        };
         self.count_under_way(work.active.lane, -1);
         if let Some(next) = work.next {
             self.open_attempt(file, part, next.number, next.lane);
@@ -309,7 +374,15 @@ impl RelaySession {
         if current.is_some_and(|current| current.is(file, part, attempt)) {
             self.set_mode(lane, Mode::Discarding);
         }
-        self.send(lane, RelayMessage::StopPart { file, part, attempt, code });
+        self.send(
+            lane,
+            RelayMessage::StopPart {
+                file,
+                part,
+                attempt,
+                code,
+            },
+        );
     }
 
     pub(super) fn get_pairs(&mut self, lane: LaneId, file: FileId, part: PartNumber) {
@@ -318,7 +391,12 @@ impl RelaySession {
             Some(known) if known.committed => self.send(lane, RelayMessage::FileCommitted { file }),
             Some(known) if known.durable.contains(part) => self.read_pairs(lane, file, part, false),
             Some(_) => {
-                let none = Pairs { file, part, stored: None, pairs: Vec::new() };
+                let none = Pairs {
+                    file,
+                    part,
+                    stored: None,
+                    pairs: Vec::new(),
+                };
                 self.send(lane, RelayMessage::Pairs(none));
             }
         }
@@ -326,7 +404,12 @@ impl RelaySession {
 
     fn read_pairs(&mut self, lane: LaneId, file: FileId, part: PartNumber, tell_durable: bool) {
         self.count_request(lane, 1);
-        let pending = Pending::Pairs { lane, file, part, tell_durable };
+        let pending = Pending::Pairs {
+            lane,
+            file,
+            part,
+            tell_durable,
+        };
         self.ask(StorageRequest::ReadPairs { file, part }, pending);
     }
 
@@ -340,21 +423,60 @@ impl RelaySession {
     ) {
         self.count_request(lane, -1);
         match result {
-            Ok(StorageAnswer::Pairs { epoch, attempt, pairs }) if tell_durable => {
+            Ok(StorageAnswer::Pairs {
+                epoch,
+                attempt,
+                pairs,
+            }) if tell_durable => {
                 let pairs_sha256 = pairs_sha256(&pairs);
-                self.send(lane, RelayMessage::Durable { file, part, epoch, attempt, pairs_sha256 });
+                self.send(
+                    lane,
+                    RelayMessage::Durable {
+                        file,
+                        part,
+                        epoch,
+                        attempt,
+                        pairs_sha256,
+                    },
+                );
             }
-            Ok(StorageAnswer::Pairs { epoch, attempt, pairs }) => {
+            Ok(StorageAnswer::Pairs {
+                epoch,
+                attempt,
+                pairs,
+            }) => {
                 let stored = Some(Stored { epoch, attempt });
-                self.send(lane, RelayMessage::Pairs(Pairs { file, part, stored, pairs }));
+                self.send(
+                    lane,
+                    RelayMessage::Pairs(Pairs {
+                        file,
+                        part,
+                        stored,
+                        pairs,
+                    }),
+                );
             }
             Ok(_) => self.refuse(lane, Code::Internal, Some(file)),
+            Err(StorageError::NotMine) if tell_durable => {}
+            Err(StorageError::NotMine) => {
+                let none = Pairs {
+                    file,
+                    part,
+                    stored: None,
+                    pairs: Vec::new(),
+                };
+                self.send(lane, RelayMessage::Pairs(none));
+            }
             Err(error) => self.refuse(lane, code_of(error), Some(file)),
         }
     }
 
     fn active(&self, file: FileId, part: PartNumber) -> Option<&Active> {
-        self.files.get(&file)?.work.get(&part).map(|work| &work.active)
+        self.files
+            .get(&file)?
+            .work
+            .get(&part)
+            .map(|work| &work.active)
     }
 
     /// Moves the active attempt on, if it is this one.
@@ -365,8 +487,13 @@ impl RelaySession {
         number: (Epoch, Attempt),
         phase: Phase,
     ) -> bool {
-        let work = self.files.get_mut(&file).and_then(|f| f.work.get_mut(&part));
-        let Some(work) = work.filter(|work| work.active.number == number) else { return false };
+        let work = self
+            .files
+            .get_mut(&file)
+            .and_then(|f| f.work.get_mut(&part));
+        let Some(work) = work.filter(|work| work.active.number == number) else {
+            return false;
+        };
         work.active.phase = phase;
         true
     }

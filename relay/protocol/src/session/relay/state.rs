@@ -39,8 +39,15 @@ pub struct RelaySession {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Package {
     Absent,
-    Open { keyring_sha256: Sha256Hash, draft_sha256: Sha256Hash },
-    Finished { keyring_sha256: Sha256Hash, draft_sha256: Sha256Hash, expires_at: u64 },
+    Open {
+        keyring_sha256: Sha256Hash,
+        draft_sha256: Sha256Hash,
+    },
+    Finished {
+        keyring_sha256: Sha256Hash,
+        draft_sha256: Sha256Hash,
+        expires_at: u64,
+    },
     /// Being deleted, or deleted.
     Gone,
 }
@@ -48,15 +55,40 @@ pub(super) enum Package {
 /// What a request to storage was made for.
 #[derive(Debug)]
 pub(super) enum Pending {
-    Claim { epoch: Epoch, client_id: ClientId, lane: LaneId },
-    Create { keyring_sha256: Sha256Hash, draft_sha256: Sha256Hash, lanes: Vec<LaneId> },
-    AddFile { file: FileId, head_sha256: Sha256Hash, lanes: Vec<LaneId> },
+    Claim {
+        epoch: Epoch,
+        client_id: ClientId,
+        lane: LaneId,
+    },
+    Create {
+        keyring_sha256: Sha256Hash,
+        draft_sha256: Sha256Hash,
+        lanes: Vec<LaneId>,
+    },
+    AddFile {
+        file: FileId,
+        head_sha256: Sha256Hash,
+        lanes: Vec<LaneId>,
+    },
     /// Opening, making durable or ending the active attempt of a part.
-    Attempt { file: FileId, part: PartNumber },
+    Attempt {
+        file: FileId,
+        part: PartNumber,
+    },
     /// Pairs for a `GetPairs`, or for telling again that a part is durable.
-    Pairs { lane: LaneId, file: FileId, part: PartNumber, tell_durable: bool },
-    Commit { file: FileId, lanes: Vec<LaneId> },
-    Finish { lanes: Vec<LaneId> },
+    Pairs {
+        lane: LaneId,
+        file: FileId,
+        part: PartNumber,
+        tell_durable: bool,
+    },
+    Commit {
+        file: FileId,
+        lanes: Vec<LaneId>,
+    },
+    Finish {
+        lanes: Vec<LaneId>,
+    },
     Abort,
 }
 
@@ -95,14 +127,24 @@ impl RelaySession {
         self.now = self.now.max(now);
         match event {
             RelayEvent::Wake => {}
-            RelayEvent::LaneOpened { lane, hello, negotiated } => {
+            RelayEvent::LaneOpened {
+                lane,
+                hello,
+                negotiated,
+            } => {
                 self.arriving.push_back((lane, hello, negotiated));
                 self.welcome_arrived();
             }
             RelayEvent::LaneClosed { lane } => self.lane_gone(lane),
             RelayEvent::Message { lane, message } => self.message(lane, message),
             RelayEvent::Stored { ticket, result } => self.stored(ticket, result),
-            RelayEvent::AttemptFailed { file, part, epoch, attempt, code } => {
+            RelayEvent::AttemptFailed {
+                file,
+                part,
+                epoch,
+                attempt,
+                code,
+            } => {
                 self.attempt_failed(file, part, (epoch, attempt), code);
             }
             RelayEvent::Drain => self.drain(),
@@ -138,7 +180,10 @@ impl RelaySession {
     /// no lane, and the client was gone for [`SESSION_IDLE`], after which another one may come.
     #[must_use]
     pub fn is_idle(&self, now: Duration) -> bool {
-        self.is_quiet() && self.lanes.is_empty() && self.arriving.is_empty() && !self.client_is_near(now)
+        self.is_quiet()
+            && self.lanes.is_empty()
+            && self.arriving.is_empty()
+            && !self.client_is_near(now)
     }
 
     /// Whether the session's client has lanes, or had one a moment ago.
@@ -149,7 +194,9 @@ impl RelaySession {
 
     fn message(&mut self, lane: LaneId, message: ClientMessage) {
         let now = self.now;
-        let Some(known) = self.lanes.get_mut(&lane) else { return };
+        let Some(known) = self.lanes.get_mut(&lane) else {
+            return;
+        };
         known.heard = now;
         if known.requests.saturating_add(known.under_way) >= LANE_REQUESTS_MAX {
             return self.refuse_lane(lane, Code::Malformed);
@@ -167,10 +214,20 @@ impl RelaySession {
             ClientMessage::Hello(_) => self.refuse_lane(lane, Code::Malformed),
             ClientMessage::Create(create) => self.create(lane, create),
             ClientMessage::AddFile { file, role, head } => self.add_file(lane, file, role, head),
-            ClientMessage::BeginPart { file, part, attempt, epoch, length } => {
+            ClientMessage::BeginPart {
+                file,
+                part,
+                attempt,
+                epoch,
+                length,
+            } => {
                 self.begin_part(lane, file, part, (epoch, attempt), length);
             }
-            ClientMessage::CancelPart { file, part, attempt } => {
+            ClientMessage::CancelPart {
+                file,
+                part,
+                attempt,
+            } => {
                 self.cancel_part(lane, file, part, attempt);
             }
             ClientMessage::GetPairs { file, part } => self.get_pairs(lane, file, part),
@@ -184,15 +241,28 @@ impl RelaySession {
     fn stored(&mut self, ticket: Ticket, result: Result<StorageAnswer, StorageError>) {
         match self.pending.remove(&ticket) {
             None => {}
-            Some(Pending::Claim { epoch, client_id, lane }) => {
+            Some(Pending::Claim {
+                epoch,
+                client_id,
+                lane,
+            }) => {
                 self.claimed(epoch, client_id, lane, result);
             }
-            Some(Pending::Create { keyring_sha256, draft_sha256, lanes }) => {
+            Some(Pending::Create {
+                keyring_sha256,
+                draft_sha256,
+                lanes,
+            }) => {
                 self.created(keyring_sha256, draft_sha256, &lanes, result);
             }
             Some(Pending::AddFile { file, lanes, .. }) => self.file_added(file, &lanes, result),
             Some(Pending::Attempt { file, part }) => self.attempt_answered(file, part, result),
-            Some(Pending::Pairs { lane, file, part, tell_durable }) => {
+            Some(Pending::Pairs {
+                lane,
+                file,
+                part,
+                tell_durable,
+            }) => {
                 self.pairs_read(lane, file, part, tell_durable, result);
             }
             Some(Pending::Commit { file, lanes }) => self.committed(file, &lanes, result),
@@ -213,7 +283,8 @@ impl RelaySession {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket = self.next_ticket.saturating_add(1);
         self.pending.insert(ticket, pending);
-        self.actions.push_back(RelayAction::Storage { ticket, request });
+        self.actions
+            .push_back(RelayAction::Storage { ticket, request });
     }
 
     /// Writes a message, if the lane is still there.
