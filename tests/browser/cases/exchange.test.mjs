@@ -1,13 +1,13 @@
 // Files of every kind go through, over each transport, and come out the same.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, describe as group, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Browser, drop, saved } from '../harness/chromium.mjs';
 import { Folder, tree } from '../harness/files.mjs';
-import { addFolder, describe, downloadAll, openSend, pressSend, progressNeverGoesBack, receive, send, sent } from '../harness/portal.mjs';
+import { addFolder, describe, downloadAll, openSend, PASSWORD, pressSend, progressNeverGoesBack, receive, send, sent } from '../harness/portal.mjs';
 import { program, Relay } from '../harness/relay.mjs';
 
 const LARGE_MIB = Number(process.env.SEALIFT_LARGE_MIB ?? 192);
@@ -104,7 +104,7 @@ for (const transport of ['webtransport', 'websocket']) {
       const wanted = await tree(files.path);
       assert.deepEqual(await saved(received), wanted);
       const there = await Folder.make();
-      await cli(['receive', '--into', there.path], link);
+      await cli(['receive', '--output', there.path], link);
       assert.deepEqual(await tree(there.path), wanted);
       await Promise.all([there.remove(), files.remove()]);
     });
@@ -143,16 +143,8 @@ test('one file alone goes through the save dialog, or through the browser’s do
   await folder.remove();
 });
 
-/** Runs the command line with the test's password and, on standard input, a link. */
-async function cli(args, link) {
-  const folder = await Folder.make();
-  const password = join(folder.path, 'password');
-  await writeFile(password, 'correct horse battery staple\n');
-  const running = run(program('sealift'), [...args, '--password-file', password, ...(link ? ['--link-file', '-'] : [])]);
-  running.child.stdin.end(link ? `${link}\n` : '');
-  try {
-    return await running;
-  } finally {
-    await folder.remove();
-  }
+/** Runs the command line with the test's password and, where one is needed, a link. */
+function cli(args, link) {
+  const secrets = { SEALIFT_PASSWORD: PASSWORD, ...(link ? { SEALIFT_LINK: link } : {}) };
+  return run(program('sealift'), [...args, '--quiet'], { env: { ...process.env, ...secrets } });
 }

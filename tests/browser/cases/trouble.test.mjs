@@ -174,7 +174,7 @@ test('a page without the means to seal sends nothing and says why', async () => 
   await context.addInitScript(() => Reflect.deleteProperty(globalThis, 'WebAssembly'));
   const page = await context.newPage();
   await page.goto(relay.url);
-  assert.match(await failure(page), /\(no_wasm\)$/);
+  assert.match(await failure(page), /\(environment_unsupported\)$/);
   assert.notEqual(await status(page), '');
 });
 

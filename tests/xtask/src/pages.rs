@@ -9,7 +9,7 @@ use crate::process::{run, step};
 use crate::repo::Repo;
 use crate::{fingerprint, integrity, machine, offline, wasm};
 use anyhow::{Result, bail};
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
 /// What the first load of the Send page may cost, compressed: HTML, scripts, workers,
@@ -23,6 +23,7 @@ const COMPRESS: &str = include_str!("compress.mjs");
 
 /// Builds the pages, or does nothing when they are up to date.
 pub(crate) fn build(repo: &Repo) -> Result<()> {
+    let _alone = alone(repo)?;
     machine::npm_ci(repo, &repo.web())?;
     wasm::build(repo)?;
     let inputs = Fingerprint::new()
@@ -38,6 +39,16 @@ pub(crate) fn build(repo: &Repo) -> Result<()> {
     }
     build_again(repo)?;
     fingerprint::write(&stamp, &inputs)
+}
+
+/// Held while the pages are built: two builds in one folder would mix.
+fn alone(repo: &Repo) -> Result<File> {
+    let lock = File::create(repo.web().join(".build-lock"))?;
+    if lock.try_lock().is_err() {
+        println!("waiting for another build of the pages to end");
+        lock.lock()?;
+    }
+    Ok(lock)
 }
 
 /// Builds the pages from the WebAssembly that is there, changed or not.
