@@ -9,8 +9,7 @@ from argon2.low_level import Type, hash_secret_raw
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-SEGMENT, PLAIN, MIB = 524_288, 524_256, 1024  # MIB in KiB
-KEYRING, HEAD = b"\x89SLK\r\n\x1a\n", b"\x89SLH\r\n\x1a\n"
+SEGMENT, PLAIN, MIB, KEYRING, HEAD = 524_288, 524_256, 1024, b"\x89SLK\r\n\x1a\n", b"\x89SLH\r\n\x1a\n"
 
 class Refused(Exception): """A check failed: code of SPEC.md, and perhaps (segment, byte of the body)."""
 def need(condition, code, at=None):
@@ -124,6 +123,7 @@ def scan_head(data, at):
     need(h[20:24] == bytes(4) and h[80:96] == bytes(16), "unknown_version")
     need(b == 0 or flags != 4, "damaged_head")
     need(flags == 4 or (b <= 1 << 56 and padded(b) == b), "bad_padding")
+    need(b <= {1: 32 << 20, 2: 8_257_536}.get(flags, b), "too_large")
     need(h[-90:-80] == bytes.fromhex("00000008000000000020"), "unknown_version")
     return h, flags, b
 def scan(data):

@@ -377,6 +377,51 @@ fn c1_a_lane_worker_goes_on_with_exported_keys() {
 }
 
 #[test]
+fn c1_an_upload_goes_on_from_its_stored_head() {
+    let (mut package, other) = (Package::new(1), Package::new(2));
+    let source = content(TWO_SEGMENTS);
+    let file = package.seal(1, "x", &source);
+    let resumed = FileSealer::resume(&package.key, &file.head).ok().unwrap();
+    let own = &source[..SEGMENT_PLAINTEXT_BYTES as usize];
+    assert_eq!(resumed.matches(0, &file.pairs[0], own), Ok(true));
+    let mut pairs = SealBuilder::new();
+    file.pairs.iter().for_each(|pair| pairs.push(pair));
+    assert!(resumed.seal(pairs) == Ok(file.seal_bytes()));
+    assert!(FileSealer::resume(&other.key, &file.head).is_err());
+}
+
+#[test]
+fn f1_a_file_of_a_tebibyte_changes_its_key_after_2_to_the_20_segments() {
+    let mut package = Package::new(1);
+    let metadata = named("x", 1 << 40);
+    let (key, rng) = (&package.key, &mut package.rng);
+    let (sealer, head) = FileSealer::new(key, FileId([1; 32]), Role::File, &metadata, rng)
+        .ok()
+        .unwrap();
+    let opener = FileOpener::new(key, &head).ok().unwrap();
+    let source = content(SEGMENT_PLAINTEXT_BYTES as usize);
+    for index in [0, (1 << 20) - 1, 1 << 20, 2_097_279] {
+        let mut sealed = Vec::new();
+        let pair = sealer
+            .seal_segment(index, &source, rng, &mut sealed)
+            .unwrap();
+        let mut opened = Vec::new();
+        assert_eq!(opener.open_segment(index, &sealed, &mut opened), Ok(pair));
+        assert!(opened == source);
+        assert!(
+            opener
+                .open_segment(index ^ 1, &sealed, &mut opened)
+                .is_err()
+        );
+        assert_eq!(
+            sealer.begin_segment(index, rng).ok().unwrap().key_number(),
+            index >> 20
+        );
+    }
+    assert!(sealer.segment_key(0).bytes() != sealer.segment_key(1).bytes());
+}
+
+#[test]
 fn c2_resumed_uploads_never_use_a_key_and_iv_for_two_plaintexts() {
     // A thousand uploads that stop, whose source may change, and that go on: whatever is sealed,
     // an IV belongs to one plaintext; what is kept was proved equal; the result opens to one state

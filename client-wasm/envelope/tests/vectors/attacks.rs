@@ -128,7 +128,25 @@ pub(super) fn on_files(made: &mut Made) {
     // Heads.
     let byte = |made: &Made, at: usize| [made.bytes("hello")[at] ^ 1];
     for (name, about, code, at, bytes) in [
-        ("head_of_version_2", "", "unknown_version", 8, &[2][..]),
+        (
+            "pack_of_more_than_one_part",
+            "8,388,608 bytes",
+            "too_large",
+            10,
+            &[
+                0, 2, 0, 0, 1, 0xd6, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0,
+            ][..],
+        ),
+        (
+            "manifest_over_32_mib",
+            "33 MiB",
+            "too_large",
+            10,
+            &[
+                0, 1, 0, 0, 1, 0xd6, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0x10, 0, 0,
+            ],
+        ),
+        ("head_of_version_2", "", "unknown_version", 8, &[2]),
         ("head_of_suite_2", "", "unknown_version", 9, &[2]),
         ("head_with_unknown_flag", "", "unknown_version", 10, &[0, 8]),
         (

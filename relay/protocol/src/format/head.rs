@@ -19,7 +19,10 @@
 use super::read::{Fields, checked, exact, opening};
 use super::{CHECKSUM_BYTES, FormatError, Geometry};
 use crate::ids::{FileId, PackageId};
-use crate::limits::{HEAD_BYTES_MAX, METADATA_STEP_BYTES, SEGMENT_BYTES};
+use crate::limits::{
+    HEAD_BYTES_MAX, MANIFEST_BYTES_MAX, METADATA_STEP_BYTES, PACK_PADDED_BYTES_MAX,
+    PADDED_BYTES_MAX, SEGMENT_BYTES,
+};
 
 pub(super) const MAGIC: [u8; 8] = *b"\x89SLH\r\n\x1a\n";
 /// Bytes of the core.
@@ -86,7 +89,8 @@ impl<'a> Head<'a> {
     ///
     /// Those of [`head_bytes`]; [`FormatError::CutShort`] or [`FormatError::TrailingBytes`] when it
     /// is not exactly as long as it says; [`FormatError::DamagedHead`];
-    /// [`FormatError::NotPadded`] for a length that the padding rule does not produce (F1).
+    /// [`FormatError::NotPadded`] for a length that the padding rule does not produce (F1);
+    /// [`FormatError::TooLarge`] for a pack of more than one part (F5) or a manifest over its limit.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, FormatError> {
         exact(bytes, head_bytes(bytes)?)?;
         let covered = checked(bytes, FormatError::DamagedHead)?;
@@ -107,6 +111,7 @@ impl<'a> Head<'a> {
             (true, _) => return Err(FormatError::DamagedHead),
             (false, _) => Some(Geometry::new(padded_bytes)?),
         };
+        check_role(role, geometry)?;
         let head = Self {
             bytes,
             role,
@@ -190,6 +195,19 @@ impl<'a> Head<'a> {
             return Err(FormatError::PackageMismatch);
         }
         self.geometry.ok_or(FormatError::OpenLengthRefused)
+    }
+}
+
+/// A pack fits one part (F5), a manifest fits memory.
+fn check_role(role: Role, geometry: Option<Geometry>) -> Result<(), FormatError> {
+    let bytes_max = match role {
+        Role::File => PADDED_BYTES_MAX,
+        Role::Manifest => MANIFEST_BYTES_MAX,
+        Role::Pack => PACK_PADDED_BYTES_MAX,
+    };
+    match geometry {
+        Some(geometry) if geometry.padded_bytes() > bytes_max => Err(FormatError::TooLarge),
+        _ => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@
 //! With one sealed file anything goes; with several the manifest comes first, all belong to one
 //! package, no file comes twice, and none is of the open-length form (F6).
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::head::MAGIC;
@@ -47,6 +48,7 @@ pub struct LayoutScanner {
     position: u64,
     state: State,
     layout: Option<Layout>,
+    seen: HashSet<FileId>,
 }
 
 enum State {
@@ -65,6 +67,7 @@ impl LayoutScanner {
             position: 0,
             state: State::PeekKeyring,
             layout: None,
+            seen: HashSet::new(),
         }
     }
 
@@ -112,6 +115,7 @@ impl LayoutScanner {
             }
             State::Head(_) => {
                 let section = self.section(&Head::parse(bytes)?)?;
+                self.seen.insert(section.file);
                 self.position = section.body.end;
                 let layout = self.layout.as_mut().ok_or(FormatError::CutShort)?;
                 layout.files.push(section);
@@ -146,7 +150,7 @@ impl LayoutScanner {
             return Err(FormatError::PackageMismatch);
         }
         if let Some(first) = layout.files.first() {
-            let twice = layout.files.iter().any(|other| other.file == head.file());
+            let twice = self.seen.contains(&head.file());
             if first.role != Role::Manifest || head.role() == Role::Manifest || twice {
                 return Err(FormatError::ContentMismatch);
             }
