@@ -218,3 +218,118 @@ fn segment_count(body_bytes: u64) -> Option<u64> {
     let exact = self::body_bytes(plaintext) == Some(body_bytes);
     (fits && exact).then_some(segments)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn plan(padded_bytes: u64, ability: DocrootAbility) -> PartPlan {
+        PartPlan::new(body_bytes(padded_bytes).expect("a length"), ability).expect("a plan")
+    }
+
+    /// Padded lengths worth a look: around the edges of segments and parts.
+    fn lengths() -> Vec<u64> {
+        let full = u64::from(SEGMENT_PLAINTEXT_BYTES);
+        let edges = [1, 2, 3, 15, 16, 17, 31, 32, 33, 160, 10_000];
+        let around = |n: u64| [n * full / 64 * 64, (n * full / 64 + 1) * 64, n * full];
+        let mut lengths: Vec<u64> = edges.into_iter().flat_map(around).collect();
+        lengths.push(PADDED_BYTES_MIN);
+        lengths.retain(|length| length.is_multiple_of(64) && body_bytes(*length).is_some());
+        lengths
+    }
+
+    #[test]
+    fn parts_tile_the_body_and_start_on_segments() {
+        for padded in lengths() {
+            for ability in [DocrootAbility::FOLDER, DocrootAbility::S3] {
+                let plan = plan(padded, ability);
+                let (mut next, mut segments) = (0, 0);
+                for part in 0..plan.part_count() {
+                    let range = plan.range(PartNumber(part)).expect("a part");
+                    assert_eq!(range.offset, next);
+                    assert_eq!(range.offset % u64::from(SEGMENT_BYTES), 0);
+                    assert_eq!(range.first_segment, segments);
+                    assert_eq!(range.is_last, PartNumber(part) == plan.last());
+                    assert!(range.is_last || range.length == plan.part_bytes());
+                    assert!(
+                        !range.is_last || range.length >= u64::from(SEAL_BYTES),
+                        "{padded}"
+                    );
+                    next += range.length;
+                    segments += u64::from(range.segment_count);
+                }
+                assert_eq!((next, segments), (plan.body_bytes(), plan.segment_count()));
+                assert_eq!(plan.range(PartNumber(plan.part_count())), None);
+            }
+        }
+    }
+
+    #[test]
+    fn f1_the_last_part_may_be_the_seal_alone() {
+        let plan = plan(
+            16 * u64::from(SEGMENT_PLAINTEXT_BYTES),
+            DocrootAbility::FOLDER,
+        );
+        let last = plan.range(plan.last()).expect("a part");
+        assert_eq!(
+            (plan.part_count(), last.length, last.segment_count),
+            (2, 48, 0)
+        );
+    }
+
+    #[test]
+    fn parts_are_8_mib_until_storage_wants_fewer() {
+        assert_eq!(plan(64 * MIB, DocrootAbility::S3).part_bytes(), 8 * MIB);
+        let large = plan(1 << 40, DocrootAbility::S3);
+        assert!(large.part_count() <= 10_000 && large.part_bytes() > 100 * MIB);
+    }
+
+    #[test]
+    fn s7_a_body_that_storage_cannot_take_is_refused() {
+        let body = body_bytes(10 << 40).expect("a length");
+        assert!(matches!(
+            PartPlan::new(body, DocrootAbility::S3),
+            Err(PlanError::TooLarge { .. })
+        ));
+        assert!(PartPlan::new(body, DocrootAbility::FOLDER).is_ok());
+    }
+
+    #[test]
+    fn lengths_that_no_body_has_are_refused() {
+        let shortest = body_bytes(PADDED_BYTES_MIN).expect("a length");
+        for body in [
+            0,
+            47,
+            48,
+            80,
+            shortest - 64,
+            shortest + 1,
+            shortest + 32,
+            u64::MAX,
+        ] {
+            assert_eq!(
+                PartPlan::new(body, DocrootAbility::FOLDER),
+                Err(PlanError::NotABody(body))
+            );
+        }
+    }
+
+    #[test]
+    fn recorded_part_lengths_are_checked() {
+        let body = body_bytes(64 * MIB).expect("a length");
+        for bad in [0, 1, MIB / 2, MIB + 1, 3 * MIB / 2, 2 << 30] {
+            assert_eq!(
+                PartPlan::from_record(body, bad),
+                Err(PlanError::BadPartLength(bad))
+            );
+        }
+        assert!(PartPlan::from_record(body, MIB).is_ok());
+        let long = body_bytes(1 << 40).expect("a length");
+        assert_eq!(
+            PartPlan::from_record(long, MIB),
+            Err(PlanError::BadPartLength(MIB))
+        );
+    }
+}
