@@ -1,8 +1,19 @@
 //! What the whole product promises, seen from outside: the real relay as its own process, the real
 //! command line, and nothing else. One module per promise.
 
+mod authority;
 mod bodies;
 mod exchange;
+mod hostile_names;
+mod interruption;
+mod kills;
+mod lanes;
+mod lifetime;
+mod memory;
 mod pipes;
 mod refusals;
+mod resume;
+mod secrecy;
+mod source_changes;
+mod storage;
 mod support;

@@ -182,6 +182,14 @@ impl Contents {
         }
     }
 
+    /// Whether an earlier run left a part of this sealed file.
+    pub(crate) fn has_part(&self, sealed: usize) -> bool {
+        match (&self.members(sealed)[..], self.target()) {
+            ([file], Some(target)) => target.has_part(&self.paths[*file]),
+            _ => false,
+        }
+    }
+
     /// Whether a file is there already, by size and time.
     pub(crate) fn is_here(&self, file: usize) -> bool {
         let entry = &self.manifest.files[file];

@@ -78,6 +78,18 @@ fn check(arguments: &Encrypt, from_pipe: bool) -> Result<()> {
     Ok(())
 }
 
+/// Refuses before a password is asked for what would be refused after it.
+fn check_output(place: &Path, overwrite: bool) -> Result<()> {
+    if !is_dash(place) && !overwrite && place.symlink_metadata().is_ok() {
+        return Err(Failure::file(
+            "create",
+            place,
+            &io::ErrorKind::AlreadyExists.into(),
+        ));
+    }
+    Ok(())
+}
+
 /// Where the sealed bytes go: a file that gets its name at the end, or standard output.
 enum Sealed {
     File(PartFile),
@@ -126,8 +138,9 @@ fn seal_single(arguments: &Encrypt, file: SourceFile, terminal: &Terminal) -> Re
         .output
         .clone()
         .unwrap_or_else(|| PathBuf::from(format!("{}.{ENDING}", file.path)));
-    let sealed = Sealed::open(&place, arguments.overwrite)?;
+    check_output(&place, arguments.overwrite)?;
     let package = protect(arguments, terminal)?;
+    let sealed = Sealed::open(&place, arguments.overwrite)?;
     let planned = PlannedFile::new(&package.key, Role::File, vec![file])?;
     let stop = Stop::install();
     let progress = Progress::new(terminal, "Sealing", Some(planned.bytes()));
@@ -161,8 +174,9 @@ fn seal_package(arguments: &Encrypt, sources: Sources, terminal: &Terminal) -> R
             "Name a file with -o.",
         ));
     }
-    let part = PartFile::for_output(&place, arguments.overwrite)?;
+    check_output(&place, arguments.overwrite)?;
     let package = protect(arguments, terminal)?;
+    let part = PartFile::for_output(&place, arguments.overwrite)?;
     let bytes_total = sources.bytes_total();
     let mut plan = Plan::new(&package.key, sources, &arguments.words)?;
     let manifest_id = FileId(random());
@@ -205,8 +219,9 @@ fn seal_pipe(arguments: &Encrypt, terminal: &Terminal) -> Result<()> {
         .output
         .clone()
         .unwrap_or_else(|| PathBuf::from("-"));
-    let sealed = Sealed::open(&place, arguments.overwrite)?;
+    check_output(&place, arguments.overwrite)?;
     let package = protect(arguments, terminal)?;
+    let sealed = Sealed::open(&place, arguments.overwrite)?;
     let name = arguments.name.clone().unwrap_or_else(|| "stdin".to_owned());
     let metadata = Metadata {
         path: name,

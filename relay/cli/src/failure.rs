@@ -370,7 +370,10 @@ mod tests {
     fn every_shared_code_says_what_to_do() {
         for code in Code::ALL {
             let failure = Failure::shared(*code);
-            assert!(!failure.what.is_empty() && !failure.advice.is_empty(), "{code}");
+            assert!(
+                !failure.what.is_empty() && !failure.advice.is_empty(),
+                "{code}"
+            );
         }
     }
 

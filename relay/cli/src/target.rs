@@ -6,7 +6,7 @@
 //!
 //! Start with [`Target::open`].
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -41,25 +41,28 @@ impl Target {
 
     /// Whether a regular file of this size and time is there.
     pub(crate) fn holds(&self, path: &SafePath, bytes: u64, modified_ms: i64) -> bool {
-        let mut folder = None;
-        for name in path.folders() {
-            match open_folder(folder.as_ref().unwrap_or(&self.root), name) {
-                Ok(next) => folder = Some(next),
-                Err(_) => return false,
-            }
-        }
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = rustix::fs::openat(
-            folder.as_ref().unwrap_or(&self.root),
-            path.name(),
-            flags,
-            Mode::empty(),
-        );
-        let metadata = file.ok().and_then(|file| File::from(file).metadata().ok());
-        metadata.is_some_and(|metadata| {
+        self.metadata(path, path.name()).is_some_and(|metadata| {
             let stamp = Stamp::of(&metadata);
-            metadata.is_file() && stamp.bytes == bytes && stamp.modified_ms() == Some(modified_ms)
+            stamp.bytes == bytes && stamp.modified_ms() == Some(modified_ms)
         })
+    }
+
+    /// Whether an earlier run left a part that is not empty.
+    pub(crate) fn has_part(&self, path: &SafePath) -> bool {
+        self.metadata(path, &path.part_name())
+            .is_some_and(|metadata| metadata.len() > 0)
+    }
+
+    /// Of a regular file beside `path`, or nothing.
+    fn metadata(&self, path: &SafePath, name: &str) -> Option<Metadata> {
+        let mut folder = None;
+        for step in path.folders() {
+            folder = Some(open_folder(folder.as_ref().unwrap_or(&self.root), step).ok()?);
+        }
+        let folder = folder.as_ref().unwrap_or(&self.root);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = rustix::fs::openat(folder, name, flags, Mode::empty()).ok()?;
+        File::from(file).metadata().ok().filter(Metadata::is_file)
     }
 
     /// Refuses early what would be refused at the end, before hours of transfer.

@@ -75,11 +75,21 @@ impl Remote {
 
     /// The bytes at `path`, from `offset` on.
     pub(crate) fn stream(&self, path: &str, offset: u64) -> Stream {
+        self.stream_range(path, offset, None)
+    }
+
+    /// The first `count` bytes at `path`.
+    pub(crate) fn start(&self, path: &str, count: u64) -> Stream {
+        self.stream_range(path, 0, Some(count))
+    }
+
+    fn stream_range(&self, path: &str, offset: u64, end: Option<u64>) -> Stream {
         let (chunks, taken) = mpsc::channel(CHUNKS_AHEAD);
         let fetching = Fetching {
             remote: self.clone(),
             url: self.relay.join(path),
             offset,
+            end,
             etag: None,
             length: None,
         };
@@ -127,8 +137,10 @@ struct Fetching {
     remote: Remote,
     url: String,
     offset: u64,
+    /// Where to stop; `None` is the end of the whole.
+    end: Option<u64>,
     etag: Option<HeaderValue>,
-    /// Length of the whole, once an answer has said it.
+    /// Offset of the last byte and one, once an answer has said it.
     length: Option<u64>,
 }
 
@@ -168,8 +180,11 @@ impl Fetching {
             return Ok(Attempt::Complete);
         }
         let mut request = self.remote.client.get(&self.url);
-        if self.offset > 0 {
-            request = request.header(RANGE, format!("bytes={}-", self.offset));
+        if self.offset > 0 || self.end.is_some() {
+            let last = self
+                .end
+                .map_or(String::new(), |end| end.saturating_sub(1).to_string());
+            request = request.header(RANGE, format!("bytes={}-{last}", self.offset));
             if let Some(etag) = &self.etag {
                 request = request.header(IF_RANGE, etag);
             }

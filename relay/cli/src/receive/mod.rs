@@ -242,7 +242,13 @@ impl Receiving {
         let entry = &self.contents.manifest().sealed[sealed];
         let (file, role) = (entry.file, entry.role);
         let path = self.address.path(&format!("/files/{file}"));
-        let mut stream = self.remote.stream(&path, 0);
+        // Going on further on needs the head alone from here.
+        let resumed = self.contents.has_part(sealed);
+        let mut stream = if resumed {
+            self.remote.start(&path, head_bytes)
+        } else {
+            self.remote.stream(&path, 0)
+        };
         let head = crate::unseal::read_vec(&mut stream, head_bytes)?;
         let opener = FileOpener::new(&self.key, &head)?;
         if self.contents.find(&opener)? != sealed {
@@ -254,7 +260,7 @@ impl Receiving {
                 &mut self.contents,
                 sealed,
                 &opener,
-                stream,
+                (!resumed).then_some(stream),
                 &from,
                 &self.progress,
                 &self.stop,

@@ -22,13 +22,13 @@ use crate::unseal::open_body;
 /// First bytes of the pairs file: whose pairs they are.
 const OWNER_BYTES: usize = 32;
 
-/// Receives the one file in `sealed`. `first` is the stream at the start of its body, `from` opens
-/// another one further on.
+/// Receives the one file in `sealed`. `first` is a stream that stands at the start of its body, if there
+/// is one; `from` opens one anywhere in it.
 pub(super) fn receive_file(
     contents: &mut Contents,
     sealed: usize,
     opener: &FileOpener,
-    first: Stream,
+    first: Option<Stream>,
     from: &dyn Fn(u64) -> Stream,
     progress: &Progress,
     stop: &Stop,
@@ -48,10 +48,9 @@ pub(super) fn receive_file(
     start_notes(opener, &notes, &pairs)?;
     let mut noted = (OWNER_BYTES + pairs.len() * PAIR_BYTES) as u64;
 
-    let mut stream = if done == 0 {
-        first
-    } else {
-        from(opener.geometry().segment_offset(done))
+    let mut stream = match first {
+        Some(first) if done == 0 => first,
+        _ => from(opener.geometry().segment_offset(done)),
     };
     let write = |pair: &Pair, plain: &[u8]| {
         append(&part, plain, &mut offset)?;

@@ -151,8 +151,14 @@ impl<S: Sealing> Driver<S> {
             ClientEvent::LaneClosed { lane, .. } => {
                 self.lanes.remove(lane);
             }
-            ClientEvent::Message { message: RelayMessage::Refused { code, .. }, .. }
-            | ClientEvent::Message { message: RelayMessage::StopPart { code, .. }, .. } => {
+            ClientEvent::Message {
+                message: RelayMessage::Refused { code, .. },
+                ..
+            }
+            | ClientEvent::Message {
+                message: RelayMessage::StopPart { code, .. },
+                ..
+            } => {
                 self.reason = Some(*code);
             }
             _ => {}
@@ -285,9 +291,12 @@ impl<S: Sealing> Driver<S> {
     fn tell_state(&mut self, state: UserState, progress: &Progress) {
         if state == UserState::Waiting {
             progress.notice(match self.reason.take() {
-                Some(code @ (Code::StorageFull | Code::StorageFailed | Code::RelayBusy | Code::Draining)) => {
-                    code.sentence()
-                }
+                Some(
+                    code @ (Code::StorageFull
+                    | Code::StorageFailed
+                    | Code::RelayBusy
+                    | Code::Draining),
+                ) => code.sentence(),
                 _ => "The connection was lost. Sending goes on by itself when it is back.",
             });
         }

@@ -1,0 +1,64 @@
+//! Ctrl-C stops cleanly, and leaves nothing half-done under a final name.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sealift_tests::{Link, Relay, Sealift, write_random};
+
+use crate::support::{PASSWORD, folder, sending};
+
+#[test]
+fn a_stopped_sending_leaves_nothing_at_the_relay() {
+    let (relay, dir) = (Relay::start(), folder());
+    let file = write_random(dir.path().join("a.bin"), 60_000_000, 1);
+    let link = Link::to(relay.address());
+    link.throttle(10_000_000);
+    let running = sending(&link.url(), &[&file]).start();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while link.carried_bytes() < 5_000_000 && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(20));
+    }
+    running.signal("INT");
+    let outcome = running.wait();
+    assert_eq!(outcome.exit_code, 130, "{outcome:?}");
+    assert_eq!(outcome.error_code(), "cancelled");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !relay.stored_files(1_000_000).is_empty() {
+        assert!(
+            Instant::now() < deadline,
+            "{:?} is still there",
+            relay.stored_files(1_000_000)
+        );
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_stopped_sealing_leaves_no_file() {
+    let dir = folder();
+    // A file that is all hole, so that there is time to stop.
+    fs::File::create(dir.path().join("huge"))
+        .unwrap()
+        .set_len(1 << 40)
+        .unwrap();
+    let running = Sealift::new("encrypt")
+        .arg("huge")
+        .password(PASSWORD)
+        .inside(dir.path())
+        .start();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let part = dir.path().join("huge.sealift.part");
+    while fs::metadata(&part).map_or(0, |metadata| metadata.len()) < 4_000_000
+        && Instant::now() < deadline
+    {
+        thread::sleep(Duration::from_millis(20));
+    }
+    running.signal("TERM");
+    assert_eq!(running.wait().exit_code, 130);
+    assert_eq!(
+        fs::read_dir(dir.path()).unwrap().count(),
+        1,
+        "only the source is there"
+    );
+}

@@ -1,0 +1,151 @@
+//! A download that was cut goes on where it stopped, within a run and in a later one.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sealift_tests::{Link, Relay, sha256_of, write_random};
+
+use crate::support::{folder, links, receive, receiving, sending};
+
+const BYTES: u64 = 60_000_000;
+
+/// A package sent over a link that starts counting at zero.
+fn sent() -> (Relay, tempfile::TempDir, Link, String) {
+    let (relay, dir) = (Relay::start(), folder());
+    let file = write_random(dir.path().join("a.bin"), BYTES, 1);
+    let link = Link::to(relay.address());
+    let outcome = sending(&link.url(), &[&file]).succeeds();
+    (relay, dir, link, links(&outcome).receive)
+}
+
+#[test]
+fn a_cut_connection_is_taken_up_in_the_same_run() {
+    let (_relay, dir, link, address) = sent();
+    let before = link.carried_bytes();
+    link.throttle(20_000_000);
+    let got = dir.path().join("got");
+    let mut running = receiving(&address, &got).start();
+    for step in 1..=3 {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while link.carried_bytes() - before < step * 12_000_000
+            && running.is_running()
+            && Instant::now() < deadline
+        {
+            thread::sleep(Duration::from_millis(10));
+        }
+        link.cut();
+    }
+    link.throttle(0);
+    let outcome = running.wait();
+    assert_eq!(outcome.exit_code, 0, "{outcome:?}");
+    assert_eq!(
+        sha256_of(&got.join("a.bin")),
+        sha256_of(&dir.path().join("a.bin"))
+    );
+    assert!(
+        link.carried_bytes() - before < BYTES * 3 / 2,
+        "it did not start over"
+    );
+}
+
+#[test]
+fn p2_a_stopped_download_goes_on_in_a_later_run() {
+    let (_relay, dir, link, address) = sent();
+    let got = dir.path().join("got");
+    link.throttle(20_000_000);
+    let running = receiving(&address, &got).start();
+    let part = got.join("a.bin.part");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while fs::metadata(&part).map_or(0, |m| m.len()) < 20_000_000 && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(10));
+    }
+    running.signal("INT");
+    assert_eq!(running.wait().exit_code, 130);
+    assert!(part.exists() && !got.join("a.bin").exists());
+
+    link.throttle(0);
+    let before = link.carried_bytes();
+    receive(&address, &got);
+    assert_eq!(
+        sha256_of(&got.join("a.bin")),
+        sha256_of(&dir.path().join("a.bin"))
+    );
+    assert!(
+        link.carried_bytes() - before < BYTES - 15_000_000,
+        "what was there was not fetched again"
+    );
+    assert_eq!(
+        fs::read_dir(&got).unwrap().count(),
+        1,
+        "no part and no notes are left"
+    );
+
+    // A third run finds everything in place.
+    let before = link.carried_bytes();
+    receive(&address, &got);
+    assert!(link.carried_bytes() - before < 100_000);
+}
+
+#[test]
+fn a_part_that_was_changed_meanwhile_is_not_trusted() {
+    let (_relay, dir, link, address) = sent();
+    let got = dir.path().join("got");
+    link.throttle(20_000_000);
+    let running = receiving(&address, &got).start();
+    let part = got.join("a.bin.part");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while fs::metadata(&part).map_or(0, |m| m.len()) < 10_000_000 && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(10));
+    }
+    running.signal("INT");
+    running.wait();
+    let mut bytes = fs::read(&part).unwrap();
+    bytes[5_000_000] ^= 1;
+    fs::write(&part, bytes).unwrap();
+    link.throttle(0);
+    receive(&address, &got);
+    assert_eq!(
+        sha256_of(&got.join("a.bin")),
+        sha256_of(&dir.path().join("a.bin"))
+    );
+}
+
+#[test]
+fn an_encrypted_copy_goes_on_in_a_later_run() {
+    let (_relay, dir, link, address) = sent();
+    let kept = dir.path().join("kept.sealift");
+    let keep = || {
+        sealift_tests::Sealift::new("receive")
+            .link(&address)
+            .arg("--keep-encrypted")
+            .arg("-o")
+            .arg(&kept)
+    };
+    link.throttle(20_000_000);
+    let running = keep().start();
+    let part = dir.path().join("kept.sealift.part");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while fs::metadata(&part).map_or(0, |m| m.len()) < 20_000_000 && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(10));
+    }
+    running.signal("INT");
+    assert_eq!(running.wait().exit_code, 130);
+    link.throttle(0);
+    let before = link.carried_bytes();
+    keep().succeeds();
+    assert!(link.carried_bytes() - before < BYTES - 15_000_000);
+    let got = dir.path().join("got");
+    let decrypt = sealift_tests::Sealift::new("decrypt")
+        .arg(&kept)
+        .link(&address);
+    decrypt
+        .password(crate::support::PASSWORD)
+        .arg("-o")
+        .arg(&got)
+        .succeeds();
+    assert_eq!(
+        sha256_of(&got.join("a.bin")),
+        sha256_of(&dir.path().join("a.bin"))
+    );
+}
