@@ -123,7 +123,7 @@ fn open(bytes: &[u8], pin: Option<&Pin>) -> Result<Opened, Error> {
 }
 
 fn code(bytes: &[u8]) -> &'static str {
-    open(bytes, None).err().expect("refused").code()
+    open(bytes, None).expect_err("refused").code()
 }
 
 #[test]

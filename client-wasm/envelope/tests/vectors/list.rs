@@ -319,7 +319,7 @@ fn good_packages(made: &mut Made) {
         ..with_password()
     };
     let note = format!("note: {}", sha256(whole.manifest.note.as_bytes()));
-    let start = vec![
+    let start = [
         "title: Holiday".to_owned(),
         note,
         "folder: empty/inner".to_owned(),
