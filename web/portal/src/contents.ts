@@ -23,6 +23,8 @@ const PROOFS: Record<Proof, string> = {
   unpinned: 'Complete and unchanged, but nothing proves who locked it. Ask the sender whether it is theirs.',
 };
 
+const PIECES = 'Checked: what is here is unchanged since it was locked.';
+
 const SAVED: Record<Proof, string> = { ...PROOFS, link: 'Every byte was checked: complete, unchanged, and exactly what was sent under your link.' };
 
 export interface ContentsOptions {
@@ -51,7 +53,7 @@ export class ContentsView {
     setText(part('contents-count'), amount);
     part('contents-missing').hidden = contents.missing === 0;
     setText(part('contents-missing').querySelector('p') as Element, missingSentence(contents.missing));
-    showProof(part('contents-proof'), proof, PROOFS[proof]);
+    showProof(part('contents-proof'), proof, contents.missing > 0 ? PIECES : PROOFS[proof]);
     showProof(part('received-proof'), proof, SAVED[proof]);
 
     this.#list = new FileList(byId('contents-tree', HTMLUListElement), {
@@ -65,7 +67,9 @@ export class ContentsView {
             },
       onSelect: (selected) => this.#showSelection(selected.size),
     });
-    this.#list.show(grow(entries.map((entry) => ({ path: entry.path, bytes: entry.bytes, item: entry })), folders), { openSingle: true });
+    // With pieces missing nobody can say which folders are really empty.
+    const empty = contents.missing > 0 ? [] : folders;
+    this.#list.show(grow(entries.map((entry) => ({ path: entry.path, bytes: entry.bytes, item: entry })), empty), { openSingle: true });
 
     button('download-all').onclick = () => this.#download('all');
     button('download-selected').onclick = () => this.#download([...this.#list.selected]);
@@ -116,7 +120,17 @@ export class ContentsView {
       keepAwake(job.savingInto !== 'stream'); // A streamed download is a navigation: the guard would ask about it.
     };
     job.addEventListener('state', onState);
-    job.addEventListener('notice', (event) => panel.notice((event as CustomEvent<{ message: string }>).detail.message));
+    let stoodAt = -1;
+    job.addEventListener('notice', (event) => {
+      const { code, message } = (event as CustomEvent<{ code: string; message: string }>).detail;
+      stoodAt = job.progress.bytesDone;
+      panel.notice(code === 'network_lost' ? 'The connection is gone. It goes on by itself when it is back, and nothing is lost.' : message);
+    });
+    job.addEventListener('progress', () => {
+      if (stoodAt < 0 || job.progress.bytesDone <= stoodAt) return;
+      stoodAt = -1;
+      panel.notice('');
+    });
     panel.stage({ title: 'Where to?', lead: 'Choose where the files go, if your browser asks.', motion: 'ending' });
     onState();
     showScreen('progress-screen');

@@ -40,8 +40,10 @@ export function unlock(pkg: Package, words: LockWords): Promise<Contents> {
         },
         (thrown: unknown) => {
           const error = SealiftError.from(thrown);
-          if (error.code === 'cancelled') field.focus();
-          else if (error.code === 'wrong_password') refuse(`${error.message} ${error.advice}`, error.code);
+          if (error.code === 'cancelled') {
+            field.focus();
+            say('Cancelled.');
+          } else if (error.code === 'wrong_password') refuse(`${error.message} ${error.advice}`, error.code);
           else reject(error);
         },
       );
