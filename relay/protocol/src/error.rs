@@ -121,7 +121,7 @@ codes! {
     /// Storage failed.
     StorageFailed = "storage_failed", true, "The relay could not store the data. Ask its operator to look at the storage.";
     /// A bug.
-    Internal = "internal", true, "The relay made a mistake. Try again; if it happens again, report it.";
+    Internal = "internal", true, "Something unexpected happened. Try again; if it happens again, report it.";
     /// The package cannot be continued by this client.
     NotResumable = "not_resumable", false, "This package cannot be continued from here. Send the files again.";
 

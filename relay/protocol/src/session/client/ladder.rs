@@ -172,6 +172,8 @@ impl Ladder {
     pub(super) fn died(&mut self, now: Duration, transport: Transport, last: bool) {
         if transport == Transport::WebTransport {
             self.death = Some(now);
+            // Its siblings that are still opening travel the same way: race them at once.
+            self.websocket_at = Some(now);
         }
         if last {
             // At once for the first time; a relay that is restarting is given time afterwards.

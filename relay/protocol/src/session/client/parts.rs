@@ -112,26 +112,27 @@ impl Parts {
         }
     }
 
-    /// The next part to deal to a lane: the stretch it is reading, what comes back, what was
+    /// The next part to deal to a lane: what comes back, the stretch it is reading, what was
     /// never dealt, and at last what is reserved for others.
     fn next(&self, lane: LaneId) -> Option<PartNumber> {
         let last = self.plan.last();
         let last_may_go = self.durable.count() == last.0;
         let may_go = |part: PartNumber| part < last || (part == last && last_may_go);
-        let certain = |part: &&PartNumber| self.work.get(part).is_some_and(|work| !work.uncertain);
-        let own = self
-            .reserved
-            .iter()
-            .find(|(_, kept_for)| **kept_for == lane)
-            .map(|(part, _)| *part);
-        own.or_else(|| {
-            self.again
+        let certain = |part: PartNumber| self.work.get(&part).is_some_and(|work| !work.uncertain);
+        let own = || {
+            self.reserved
                 .iter()
-                .find(|part| certain(part) && may_go(**part))
-                .copied()
-        })
-        .or_else(|| Some(self.fresh).filter(|part| may_go(*part)))
-        .or_else(|| self.reserved.keys().next_back().copied())
+                .find(|(_, kept_for)| **kept_for == lane)
+        };
+        let again = self
+            .again
+            .iter()
+            .copied()
+            .find(|part| certain(*part) && may_go(*part));
+        again
+            .or_else(|| own().map(|(part, _)| *part))
+            .or_else(|| Some(self.fresh).filter(|part| may_go(*part)))
+            .or_else(|| self.reserved.keys().next_back().copied())
     }
 
     /// How many parts wait to be dealt.
