@@ -181,13 +181,13 @@ export class Compose {
       part('fact-who'),
       open ? 'Anyone who has the link.' : 'Anyone who has the link and the password. The link alone is not enough.',
     );
-    setText(part('fact-until'), `${words.date(new Date(Date.now() + seconds * 1000))}. Then it is deleted here.`);
+    setText(part('fact-until'), `${words.date(new Date(Date.now() + seconds * 1000))}. Then the relay deletes it.`);
     setText(part('fact-lost-name'), open ? 'If the link is lost' : 'If the password is lost');
     setText(
       part('fact-lost'),
       open
-        ? 'Nobody can open the files, not even the people who run this service. The key is only in the link.'
-        : 'Nobody can open the files, not even the people who run this service. There is no way to reset it.',
+        ? 'Nobody can open the files, not even the people who run the relay. The key is only in the link.'
+        : 'Nobody can open the files, not even the people who run the relay. There is no way to reset it.',
     );
   }
 

@@ -19,11 +19,11 @@ import * as words from './words';
 /** What was proved about the contents, in plain words. */
 const PROOFS: Record<Proof, string> = {
   link: 'Checked: this is complete, unchanged, and exactly what was sent under your link.',
-  password: 'Checked: this is complete and unchanged since someone with the password locked it. It was not compared with a link.',
-  unpinned: 'Complete and unchanged, but nothing proves who locked it. Ask the sender whether it is theirs.',
+  password: 'Checked: this is complete and unchanged since someone with the password sealed it. It was not compared with a link.',
+  unpinned: 'Complete and unchanged, but nothing proves who sealed it. Ask the sender whether it is theirs.',
 };
 
-const PIECES = 'Checked: what is here is unchanged since it was locked.';
+const PIECES = 'Checked: what is here is unchanged since it was sealed.';
 
 const SAVED: Record<Proof, string> = { ...PROOFS, link: 'Every byte was checked: complete, unchanged, and exactly what was sent under your link.' };
 
@@ -95,8 +95,8 @@ export class ContentsView {
     setText(
       part('keep-help'),
       some
-        ? `Keep encrypted saves the ${count === 1 ? 'selected file' : `${count} selected files`} still locked, to open later with the same password or link.`
-        : 'Keep encrypted saves everything still locked, as one .sealift file, to open later: no internet needed.',
+        ? `Keep encrypted saves the ${count === 1 ? 'selected file' : `${count} selected files`} still sealed, to open later with the same password or link.`
+        : 'Keep encrypted saves everything still sealed, as one .sealift file, to open later: no internet needed.',
     );
   }
 
@@ -113,7 +113,8 @@ export class ContentsView {
     const panel = new ProgressPanel(job, 'Downloading', () => job.cancel());
     let over = false;
     const onState = (): void => {
-      const stage = over ? null : stageOf(job.state, amount);
+      const asking = job.state === 'running' && job.savingInto === null;
+      const stage = over ? null : asking ? ASKING : stageOf(job.state, amount);
       if (!stage) return;
       panel.stage(stage);
       panel.notice('');
@@ -131,7 +132,6 @@ export class ContentsView {
       stoodAt = -1;
       panel.notice('');
     });
-    panel.stage({ title: 'Where to?', lead: 'Choose where the files go, if your browser asks.', motion: 'ending' });
     onState();
     showScreen('progress-screen');
     try {
@@ -177,6 +177,9 @@ export function saveAddresses(addresses: string[]): void {
   });
 }
 
+/** While the browser's own dialog is open. */
+const ASKING: Stage = { title: 'Where to?', lead: 'If your browser asks, choose where the files go.', motion: 'ending' };
+
 const WHERE: Record<SaveInto, string> = {
   auto: 'They are on this computer now.',
   file: 'Saved where you chose.',
@@ -188,7 +191,7 @@ const WHERE: Record<SaveInto, string> = {
 
 function stageOf(state: DownloadState, amount: string): Stage | null {
   switch (state) {
-    case 'running': return { title: `Downloading ${amount}`, lead: 'Unlocked and checked as it arrives.', hint: 'Keep this page open until it is done.', motion: 'moving' };
+    case 'running': return { title: `Downloading ${amount}`, lead: 'Opened and checked as it arrives.', hint: 'Keep this page open until it is done.', motion: 'moving' };
     case 'paused': return { title: 'Paused', lead: 'Go on when you like, as long as this page stays open.', motion: 'resting' };
     case 'verifying': return { title: 'Checking', lead: 'Making sure that nothing is missing and nothing was changed.', motion: 'ending' };
     default: return null;

@@ -20,7 +20,9 @@ export interface ListOptions<T> {
 export class FileList<T> {
   readonly #selected = new Set<T>();
   #root: Folder<T> | null = null;
-  #open = new Set<string>();
+  readonly #open = new Set<string>();
+  /** Counts the trees shown, so that rows of an older one still on their way are dropped. */
+  #shown = 0;
 
   constructor(
     private readonly list: HTMLUListElement,
@@ -34,6 +36,7 @@ export class FileList<T> {
   /** Shows another tree. Folders that were open stay open; one that stands alone opens by itself. */
   show(root: Folder<T>, options: { openSingle?: boolean } = {}): void {
     this.#root = root;
+    this.#shown += 1;
     const [only] = root.folders.values();
     if (options.openSingle && only && root.folders.size === 1 && root.files.length === 0) this.#open.add(only.path);
     this.list.replaceChildren();
@@ -49,11 +52,12 @@ export class FileList<T> {
 
   /** Adds the rows of one level, a few hundred at most, then a button for the rest. */
   async #fill(list: HTMLUListElement, nodes: Node<T>[], from: number, depth: number): Promise<void> {
+    const shown = this.#shown;
     const upTo = Math.min(nodes.length, from + ROWS_AT_ONCE);
     for (let at = from; at < upTo; at += 50) {
       list.append(...nodes.slice(at, Math.min(upTo, at + 50)).map((node) => this.#row(node, depth)));
       if (at + 50 < upTo) await breathe();
-      if (!list.isConnected) return;
+      if (shown !== this.#shown || !list.isConnected) return;
     }
     if (upTo === nodes.length) return;
     const left = nodes.length - upTo;

@@ -25,7 +25,7 @@ async function open(): Promise<void> {
     const pkg = await openFiles(chosen, link ? { link } : {});
     const name = chosen.length === 1 && chosen[0] ? `“${words.shownName(chosen[0].name)}”` : words.count(chosen.length, 'file');
     const contents = await unlock(pkg, {
-      title: 'This is locked',
+      title: 'This package is sealed',
       lead: `${name}, ${words.bytes(pkg.storedBytes)}. Enter the password to see what is inside.`,
     });
     new ContentsView(pkg, contents, { keepEncrypted: false }).show();

@@ -104,7 +104,7 @@ class SendPage {
   }
 
   #showEnd(error: SealiftError, composed: Composed): void {
-    if (error.code === 'cancelled') return this.#compose.show('Cancelled. Nothing of it is kept here. Your files are still in the list.');
+    if (error.code === 'cancelled') return this.#compose.show('Cancelled. Nothing of it is kept. Your files are still in the list.');
     const back = { label: 'Back to the files', act: () => this.#compose.show() };
     if (error.code === 'superseded') return showFailure(error);
     showFailure(error, error.retryable ? { retry: { label: 'Try again', act: () => void this.#send(composed) }, back } : { back });
