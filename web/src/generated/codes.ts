@@ -35,7 +35,7 @@ export const CODES: Record<string, readonly [retryable: boolean, sentence: strin
   too_many_lanes: [true, "Too many connections for one package."],
   storage_full: [true, "The relay's storage is full. Ask its operator to make room; sending goes on by itself."],
   storage_failed: [true, "The relay could not store the data. Ask its operator to look at the storage."],
-  internal: [true, "The relay made a mistake. Try again; if it happens again, report it."],
+  internal: [true, "Something unexpected happened. Try again; if it happens again, report it."],
   not_resumable: [false, "This package cannot be continued from here. Send the files again."],
   file_changed: [false, "A file changed while it was being sent. Nothing mixed was stored; send it again when it no longer changes."],
   file_unreadable: [false, "A file cannot be read any more. It may have been moved or deleted, or its disk removed."],
