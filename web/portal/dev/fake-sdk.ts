@@ -17,8 +17,8 @@ export function checkEnvironment(): SealiftError | null {
   return state === 'environment_unsupported' ? new SealiftError('environment_unsupported') : null;
 }
 
-export async function relayPolicy(): Promise<{ uploadsOpen: boolean; expiryChoicesSeconds: number[]; expiryDefaultSeconds: number }> {
-  return { uploadsOpen: state !== 'not_allowed', expiryChoicesSeconds: [3_600, 86_400, 7 * 86_400, 30 * 86_400], expiryDefaultSeconds: 7 * 86_400 };
+export async function relayPolicy(): Promise<{ uploadsOpen: boolean; expiryChoicesSeconds: number[]; expiryDefaultSeconds: number; packageBytesMax: number }> {
+  return { uploadsOpen: state !== 'not_allowed', expiryChoicesSeconds: [3_600, 86_400, 7 * 86_400, 30 * 86_400], expiryDefaultSeconds: 7 * 86_400, packageBytesMax: 4_398_046_511_104 };
 }
 
 export async function readSendLink(): Promise<string | null> {

@@ -53,6 +53,9 @@ class SendPage {
       if (policy.expiryChoicesSeconds.length > 0) {
         this.#compose.offerExpiry(policy.expiryChoicesSeconds, policy.expiryDefaultSeconds ?? 7 * 86_400);
       }
+      if (policy.packageBytesMax !== null) {
+        setText(part('add-help'), `You can also paste them. Up to ${words.bytes(policy.packageBytesMax)} at a time.`);
+      }
       if (!policy.uploadsOpen && this.#grant === null) showFailure(new SealiftError('grant_required'));
     } catch {
       // Not reachable just now: the form works with the usual choices, and sending says what is wrong.
