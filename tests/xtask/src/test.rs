@@ -4,7 +4,7 @@
 use crate::process::{self, lines, output, step};
 use crate::repo::Repo;
 use crate::tally::Tally;
-use crate::{docs, layers, machine, pages};
+use crate::{docs, layers, machine, pages, wasm};
 use anyhow::{Result, bail};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -234,6 +234,7 @@ fn browser(repo: &Repo) -> Result<Tally> {
         output(Command::new(&chromium).arg("--version"))?.trim()
     );
     pages::build(repo)?;
+    let vectors_wasm = wasm::build_for_vectors(repo)?;
     process::run(repo.cargo().args([
         "build",
         "--locked",
@@ -253,6 +254,7 @@ fn browser(repo: &Repo) -> Result<Tally> {
             .current_dir(&folder)
             .env("CHROMIUM", chromium)
             .env("SEALIFT_BINARIES", repo.target.join("debug"))
+            .env("SEALIFT_VECTORS_WASM", vectors_wasm)
             .env("SEALIFT_SCREENSHOTS", repo.screenshots()),
     )
 }

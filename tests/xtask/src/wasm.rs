@@ -63,6 +63,23 @@ pub(crate) fn build(repo: &Repo) -> Result<()> {
     fingerprint::write(&stamp, &inputs)
 }
 
+/// Builds the module once more, for the test vectors: with a key derivation that may cost next to
+/// nothing. Returns the folder of module and bindings.
+pub(crate) fn build_for_vectors(repo: &Repo) -> Result<PathBuf> {
+    let (package, stem) = MODULES[0];
+    let build = [
+        "build", "--locked", "--lib", "--target", TARGET, "-p", package,
+    ];
+    run(repo
+        .cargo()
+        .args(build)
+        .args(["--features", "cheap-kdf-for-tests"]))?;
+    let out = repo.target.join("vectors-wasm");
+    let compiled = repo.target.join(TARGET).join("debug");
+    bind(&compiled.join(format!("{stem}.wasm")), &out)?;
+    Ok(out)
+}
+
 fn inputs(repo: &Repo) -> Result<String> {
     let sources = ["client-wasm", "relay/protocol"];
     let mut print = Fingerprint::new()
