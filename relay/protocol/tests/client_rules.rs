@@ -1,5 +1,7 @@
 //! What a client session decides: one test for each promise.
 
+#![allow(clippy::expect_used)] // A test may stop at a surprise.
+
 use std::time::Duration;
 
 use sealift_protocol::message::{
@@ -131,11 +133,11 @@ impl Client {
     }
 
     fn told(&self) -> Vec<&UserEvent> {
-        let told = |action| match action {
-            &ClientAction::Tell(ref event) => Some(event),
+        let told = self.actions.iter().filter_map(|action| match action {
+            ClientAction::Tell(event) => Some(event),
             _ => None,
-        };
-        self.actions.iter().filter_map(told).collect()
+        });
+        told.collect()
     }
 
     fn outcome(&self) -> Option<&UserEvent> {
