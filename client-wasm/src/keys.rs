@@ -9,12 +9,18 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use sealift_envelope::keyring::{self, Credential, KeyringBuilder};
 use sealift_envelope::{PackageKey, Password};
-use sealift_protocol::format::{KdfCost, Keyring};
+use sealift_protocol::format::{KdfCost, KdfLimits, Keyring};
 use sealift_protocol::ids::PackageId;
 use sealift_protocol::link::LinkSecret;
 
 use crate::error::Result;
 use crate::plain::{bytes, number, object};
+
+/// What a keyring may cost. The build for test vectors has no floor.
+#[cfg(not(feature = "cheap-kdf-for-tests"))]
+const LIMITS: KdfLimits = KdfLimits::PRODUCTION;
+#[cfg(feature = "cheap-kdf-for-tests")]
+const LIMITS: KdfLimits = KdfLimits::CHEAP_FOR_TESTS;
 
 /// What a new package starts from.
 #[wasm_bindgen(js_name = makeKeyring)]
@@ -81,7 +87,9 @@ pub fn open_keyring(
         (None, Some(link)) => Credential::Link(link),
         (None, None) => return Err(sealift_protocol::error::Code::PasswordNeeded.into()),
     };
-    Ok(keyring::open(keyring, None, credential)?.export().to_vec())
+    Ok(keyring::open_within(keyring, None, credential, LIMITS)?
+        .export()
+        .to_vec())
 }
 
 /// What a keyring asks for: `{package, password, secret, cost}`, the last in KiB times passes.

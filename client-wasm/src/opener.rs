@@ -10,7 +10,7 @@ use zeroize::Zeroize as _;
 use sealift_envelope::{Error, FileOpener, Manifest, PackageKey, SealBuilder, names};
 use sealift_protocol::error::Code;
 use sealift_protocol::format::limits::SEAL_BYTES;
-use sealift_protocol::format::{LayoutScanner, Role};
+use sealift_protocol::format::{Head, LayoutScanner, Role};
 use sealift_protocol::ids::Pair;
 use sealift_protocol::link::Pin;
 
@@ -81,7 +81,13 @@ impl PackageOpener {
     }
 
     /// Opens the head of a `.sealift` file that holds one file and no manifest.
+    ///
+    /// # Errors
+    /// `content_mismatch` for a pack, `open_length_refused` for one made from a pipe, which the command line opens.
     pub fn alone(&self, head: &[u8]) -> Result<SegmentOpener> {
+        if Head::parse(head)?.role() != Role::File {
+            return Err(JsError::code(Code::ContentMismatch)); // a pack says nothing without its list
+        }
         Ok(SegmentOpener::new(FileOpener::new(&self.key, head)?, None))
     }
 }

@@ -36,7 +36,9 @@ export class SealiftError extends Error {
     if (typeof code === 'string' && code in CODES) {
       return new SealiftError(code, typeof message === 'string' ? message : undefined, { cause: thrown });
     }
-    return new SealiftError(fallback, undefined, { cause: thrown });
+    if (fallback !== 'internal') return new SealiftError(fallback, undefined, { cause: thrown });
+    console.error(thrown); // a bug of ours: whoever reports it needs to see where
+    return new SealiftError(fallback, 'Something unexpected happened. Reload the page and try again; if it happens again, report it.', { cause: thrown });
   }
 }
 

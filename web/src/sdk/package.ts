@@ -125,6 +125,7 @@ export class Package {
   }
 
   private async readAlone(): Promise<Contents> {
+    if (this.found.link) throw new SealiftError('pin_mismatch'); // a link pins a list, and there is none
     const [id, place] = [...this.found.places][0]!;
     const file = await this.found.worker.call<ManifestFile>('alone', place);
     const entry = asEntry(id, file);

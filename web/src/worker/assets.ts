@@ -35,24 +35,50 @@ export function registerServiceWorker(): Promise<ServiceWorkerRegistration> {
   return navigator.serviceWorker.register(policy.createScriptURL(SERVICE_WORKER), { scope: '/' });
 }
 
-/** Fetches and checks a worker script, and starts it under a name that tells it what to be. */
+/** A checked script and its blob URL. */
+interface Source {
+  script: Blob;
+  url: string;
+}
+
+/**
+ * Fetches and checks a worker script, and starts it under a name that tells it what to be.
+ *
+ * The worker also gets the script itself, so that it can start siblings: in a saved page it may not use the page's URL.
+ */
 export async function startWorker(url: string, name: string): Promise<Worker> {
-  return new Worker(policy.createScriptURL(await workerSource(url)), { name });
+  const source = await workerSource(url);
+  const worker = new Worker(policy.createScriptURL(source.url), { name });
+  worker.postMessage({ script: source.script });
+  return worker;
 }
 
-/** Starts another worker from the script of this one, which was checked when this one was started. */
+/** In a worker: its own script. */
+let own: Source | null = null;
+
+if (typeof document === 'undefined') {
+  self.addEventListener('message', ({ data }: MessageEvent<{ script?: unknown }>) => {
+    if (data?.script instanceof Blob) own ??= asSource(data.script);
+  });
+}
+
+/** In a worker: starts another one from the same script, which was checked when this one was started. */
 export function startSibling(name: string): Worker {
-  return new Worker(policy.createScriptURL(self.location.href), { name });
+  return new Worker(policy.createScriptURL(own!.url), { name });
 }
 
-const sources = new Map<string, Promise<string>>();
+function asSource(script: Blob): Source {
+  return { script, url: URL.createObjectURL(script) };
+}
+
+const sources = new Map<string, Promise<Source>>();
 const modules = new Map<string, Promise<WebAssembly.Module>>();
 
-/** The blob URL of a checked worker script, made once per page. */
-function workerSource(url: string): Promise<string> {
+/** A checked worker script, fetched once per page. */
+function workerSource(url: string): Promise<Source> {
   return once(sources, url, async () => {
     const script = inlined(url) ?? (await (await fetchChecked(url)).arrayBuffer());
-    return URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
+    return asSource(new Blob([script], { type: 'text/javascript' }));
   });
 }
 
