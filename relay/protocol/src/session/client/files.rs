@@ -168,6 +168,10 @@ impl ClientSession {
         self.forget_requests(lane);
         self.be_patient(Code::NotComplete);
         if let Some(file) = about.and_then(|id| self.files.get_mut(&id)) {
+            if file.is_committed() {
+                // It was promised, and there is nothing left to send again.
+                return self.fail(Code::StoredDiffers, about);
+            }
             file.announced = Request::Open;
             file.commit = Request::Open;
         }

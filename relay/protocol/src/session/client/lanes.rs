@@ -198,7 +198,9 @@ impl ClientSession {
             return;
         }
         if self.has_ready_lane() {
-            self.scale();
+            if self.is_running() {
+                self.scale();
+            }
         } else if !self
             .lanes
             .values()
@@ -399,19 +401,18 @@ impl ClientSession {
         }
     }
 
-    /// A lane was turned away before it was welcomed; the caller has noted why.
-    pub(super) fn refused_at_the_door(&mut self, id: LaneId, code: Code) {
+    /// A lane was turned away before it was welcomed; `false` when it had been.
+    pub(super) fn refused_at_the_door(&mut self, id: LaneId, code: Code) -> bool {
         if !self.lanes.get(&id).is_some_and(Lane::is_new) {
-            return;
+            return false;
         }
-        if code == Code::TooManyLanes {
+        if code == Code::TooManyLanes && self.has_ready_lane() {
             self.scaler.limit(self.ready_lanes().count());
         }
         self.actions.push_back(ClientAction::CloseLane { lane: id });
         self.lane_is_gone(id);
-        if self.lanes.is_empty() {
-            self.ladder.back_off(self.now);
-        }
+        self.ladder.back_off(self.now);
+        true
     }
 
     /// Gives a lane up.

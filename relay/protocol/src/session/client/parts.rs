@@ -249,7 +249,8 @@ impl ClientSession {
             return;
         }
         self.ask_questions();
-        while let Some(lane) = self.lane_with_room()
+        while self.is_running()
+            && let Some(lane) = self.lane_with_room()
             && let Some((file, part)) = self.next_part(lane)
         {
             self.deal(lane, file, part);

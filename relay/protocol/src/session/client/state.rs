@@ -285,12 +285,20 @@ impl ClientSession {
                         file: None,
                     });
                 }
-                self.tend_lanes();
-                self.ask_for_package();
-                self.announce_files();
-                self.deal_parts();
-                self.complete_files();
-                self.complete_package();
+                let steps = [
+                    Self::tend_lanes,
+                    Self::ask_for_package,
+                    Self::announce_files,
+                    Self::deal_parts,
+                    Self::complete_files,
+                    Self::complete_package,
+                ];
+                for step in steps {
+                    // Each may find a reason to end.
+                    if self.is_running() {
+                        step(self);
+                    }
+                }
             }
             Phase::Aborting { .. } => self.go_on_aborting(),
             Phase::Paused | Phase::Busy | Phase::Ended => {}
@@ -416,10 +424,10 @@ impl ClientSession {
             Code::SessionBusy if self.epoch.is_some() => self.end(UserEvent::Superseded),
             Code::SessionBusy => self.busy(),
             Code::NotComplete => self.look_again(lane, about),
+            _ if code.retryable() && self.refused_at_the_door(lane, code) => self.trouble = code,
             _ if code.retryable() => {
                 self.forget_requests(lane);
                 self.be_patient(code);
-                self.refused_at_the_door(lane, code);
             }
             _ => self.fail(code, about),
         }
@@ -481,6 +489,9 @@ impl ClientSession {
 
     /// Ends with an error; what was stored of the package is deleted where that is possible.
     pub(super) fn fail(&mut self, code: Code, file: Option<FileId>) {
+        if matches!(self.phase, Phase::Aborting { .. } | Phase::Ended) {
+            return;
+        }
         let outcome = UserEvent::Failed { code, file };
         if self.create == Request::Answered && self.asking_lane().is_some() {
             self.abort(outcome);
@@ -605,9 +616,14 @@ impl ClientSession {
         self.actions.push_back(ClientAction::Tell(event));
     }
 
+    /// Whether it goes on: neither paused, nor waiting for a person, nor ending.
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Running)
+    }
+
     /// Whether bytes are meant to flow.
     pub(super) fn is_sending(&self) -> bool {
-        matches!(self.phase, Phase::Running)
+        self.is_running()
             && self.hold_until <= self.now
             && self.has_ready_lane()
             && self.lanes.values().any(Lane::has_parts)
