@@ -2,8 +2,9 @@
 //! lost the page finds title, note and tree again.
 //!
 //! ```text
-//! draft = header (32) || IV (12) || AES-256-GCM(K(draft), IV, aad = header, be32(length) || CBOR || zeros) || tag
-//! CBOR  = [1, title, note, whole, [folder, ...], [[file id, role, bytes], ...], [file, ...]]
+//! draft  = header (32) || IV (12) || AES-256-GCM(K(draft), IV, aad = header, filled) || tag
+//! filled = be32(length) || CBOR || zeros
+//! CBOR   = [1, title, note, whole, [folder, ...], [[file id, role, bytes], ...], [file, ...]]
 //! ```
 //!
 //! It has its own magic and its own key, so it is never taken for a manifest, and it pins nothing:

@@ -4,10 +4,8 @@
 //! 4 KiB would cost more than they hold. So small files travel in packs: their contents one after
 //! the other, at most 8,257,536 bytes, which is one part and is fetched whole.
 
-use sealift_protocol::limits::PACK_PADDED_BYTES_MAX;
+use sealift_protocol::limits::{PACK_PADDED_BYTES_MAX, PACKED_FILE_BYTES_MAX};
 
-/// Largest file that goes into a pack, in bytes.
-pub const PACKED_FILE_BYTES_MAX: u64 = 1 << 20;
 /// With fewer small files than this none is packed: single files are simpler to keep encrypted.
 pub const PACKED_FILE_COUNT_MIN: usize = 16;
 

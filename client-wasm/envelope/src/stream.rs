@@ -19,8 +19,8 @@ use sealift_protocol::format::{
     FormatError, Geometry, Head, Role, is_padded, padded_bytes, read_segment_prefix,
 };
 use sealift_protocol::limits::{
-    PADDING_STEP_BYTES_MAX, SEAL_BYTES, SEGMENT_BYTES, SEGMENT_OVERHEAD_BYTES,
-    SEGMENT_PLAINTEXT_BYTES, SEGMENT_PREFIX_BYTES,
+    PADDING_BYTES_MAX, SEAL_BYTES, SEGMENT_BYTES, SEGMENT_OVERHEAD_BYTES, SEGMENT_PLAINTEXT_BYTES,
+    SEGMENT_PREFIX_BYTES,
 };
 use sealift_protocol::{FileId, PackageId};
 use zeroize::Zeroizing;
@@ -32,8 +32,6 @@ use crate::{Error, Metadata, OpeningKey, PackageKey, SealBuilder};
 
 /// Bytes of the length at the end of the content.
 const LENGTH_BYTES: u64 = 8;
-/// More zeros than this at the end cannot be padding.
-const PADDING_BYTES_MAX: u64 = 2 * PADDING_STEP_BYTES_MAX;
 const ZEROS: [u8; 4_096] = [0; 4_096];
 
 /// Seals a stream of unknown length. Needs the memory of one segment.

@@ -34,6 +34,10 @@ pub const SEGMENT_PREFIX_BYTES: usize = 16;
 pub const TAG_BYTES: usize = 16;
 /// Largest step of the padding rule, in bytes (F1).
 pub const PADDING_STEP_BYTES_MAX: u64 = 1 << 25;
+/// Padding is always less than this, in bytes: two steps.
+pub const PADDING_BYTES_MAX: u64 = 2 * PADDING_STEP_BYTES_MAX;
+/// Largest file that goes into a pack, in bytes.
+pub const PACKED_FILE_BYTES_MAX: u64 = 1 << 20;
 /// Largest padded plaintext of a pack, in bytes: the largest whose body still fits one part of 8 MiB (F5).
 pub const PACK_PADDED_BYTES_MAX: u64 = 8_257_536;
 
@@ -106,6 +110,8 @@ pub const DATA_BYTES_MAX: usize = 1 << 20;
 pub const TEXT_BYTES_MAX: usize = 512;
 /// Longest grant.
 pub const GRANT_BYTES_MAX: usize = 4096;
+/// Longest fragment of a link, in characters: base64url of the longest grant and five bytes more.
+pub const FRAGMENT_CHARS_MAX: usize = (GRANT_BYTES_MAX + 5).div_ceil(3) * 4;
 
 // --- counts
 

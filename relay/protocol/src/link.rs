@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha384};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::ids::{OwnerToken, PackageId};
-use crate::limits::GRANT_BYTES_MAX;
+use crate::limits::{FRAGMENT_CHARS_MAX, GRANT_BYTES_MAX};
 
 const PIN_BYTES: usize = 16;
 const SECRET_BYTES: usize = 32;
@@ -33,8 +33,6 @@ const CHECKSUM_BYTES: usize = 4;
 const RECEIVE: u8 = 0x11;
 const MANAGE: u8 = 0x21;
 const SEND: u8 = 0x31;
-/// Longest fragment in characters: a send link with the longest grant.
-const FRAGMENT_CHARS_MAX: usize = (GRANT_BYTES_MAX + 1 + CHECKSUM_BYTES) * 4 / 3 + 4;
 
 /// Which content a link stands for: 16 bytes of SHA-384(manifest head, manifest body).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
