@@ -12,7 +12,7 @@
 //! refuse this form; its flag is in the core, hence in every key.
 //!
 //! [`StreamOpener`] reads both forms from a pipe. It hands out nothing unverified, and holds the last
-//! segment back until the seal was checked (P2).
+//! segment that has data back until the seal was checked (P2).
 
 use rand_core::CryptoRng;
 use sealift_protocol::format::{
@@ -177,7 +177,8 @@ struct Release {
     released_bytes: u64,
     /// Zeros at the end of what was opened: data, or padding (open-length form only).
     zeros: u64,
-    /// The last segment's plaintext, held back until the seal verifies.
+    /// The last segment's plaintext, or in a file of known length the last data, held back until
+    /// the seal verifies.
     last: Zeroizing<Vec<u8>>,
 }
 
@@ -320,29 +321,24 @@ impl StreamOpener {
             .place
             .get(SEGMENT_PREFIX_BYTES..end)
             .unwrap_or_default();
-        if last {
+        if self.geometry.is_some() {
+            let left = self.metadata.bytes - self.release.released_bytes;
+            self.release.all_but_the_end(plain, left, sink)?;
+        } else if last {
             self.release.last.extend_from_slice(plain);
             self.check_end()?;
-            self.last_opened = true;
-        } else if self.geometry.is_some() {
-            let left = self.metadata.bytes - self.release.released_bytes;
-            let own = usize::try_from(left).unwrap_or(usize::MAX).min(plain.len());
-            self.release
-                .bytes(plain.get(..own).unwrap_or_default(), sink)?;
         } else {
             self.release.all_but_zeros(plain, sink)?;
         }
+        self.last_opened = last;
         self.index += 1;
         self.place.clear();
         self.wanted = if last { SEAL_BYTES as usize } else { 4 };
         Ok(())
     }
 
-    /// The last segment is here: in the open-length form the whole length must be a padded one.
+    /// The last segment of the open-length form is here: the whole length must be a padded one.
     fn check_end(&self) -> Result<(), Error> {
-        if self.geometry.is_some() {
-            return Ok(());
-        }
         let before = self.index * u64::from(SEGMENT_PLAINTEXT_BYTES);
         if is_padded(before + self.release.last.len() as u64) {
             Ok(())
@@ -353,11 +349,11 @@ impl StreamOpener {
 
     fn release_last(&mut self, sink: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Error> {
         let last = std::mem::take(&mut self.release.last);
+        if self.geometry.is_some() {
+            return self.release.bytes(&last, sink);
+        }
         let before = self.index.saturating_sub(1) * u64::from(SEGMENT_PLAINTEXT_BYTES);
-        let data_bytes = match self.geometry {
-            Some(_) => self.metadata.bytes,
-            None => self.written_length(&last, before)?,
-        };
+        let data_bytes = self.written_length(&last, before)?;
         // What the last segment holds of the data; before it only zeros can be missing.
         let own = usize::try_from(data_bytes.saturating_sub(before)).unwrap_or(usize::MAX);
         let missing = data_bytes
@@ -409,6 +405,24 @@ impl Release {
             count -= step;
         }
         Ok(())
+    }
+
+    /// Hands out what a segment holds of the file, of which `left` bytes are still to come; the
+    /// segment with the file's last byte is held back.
+    fn all_but_the_end(
+        &mut self,
+        plain: &[u8],
+        left: u64,
+        sink: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<(), Error> {
+        let left = usize::try_from(left).unwrap_or(usize::MAX) - self.last.len();
+        match plain.get(..left) {
+            None => self.bytes(plain, sink),
+            Some(end) => {
+                self.last.extend_from_slice(end);
+                Ok(())
+            }
+        }
     }
 
     /// Hands out a segment that is not the last, but for the zeros at its end, which may be padding.

@@ -244,6 +244,22 @@ fn p2_the_last_segment_is_held_back_until_the_seal_verifies() {
 }
 
 #[test]
+fn p2_the_end_of_the_data_is_held_back_also_when_padding_fills_the_last_segment() {
+    let mut package = Package::new(1);
+    let data = content(520_000);
+    let file = package.seal(1, "x", &data);
+    assert_eq!(file.pairs.len(), 2);
+    let (result, out) = open_stream(&package.key, &file.head, &file.body, 40_000);
+    assert_eq!(result, Ok(()));
+    assert!(out == data);
+    let mut body = file.body.clone();
+    let end = body.len() - 1;
+    body[end] ^= 1;
+    let (result, out) = open_stream(&package.key, &file.head, &body, 40_000);
+    assert_eq!((result, out.len()), (Err(Error::SealMismatch), 0));
+}
+
+#[test]
 fn p2_a_sink_that_cannot_write_stops_the_stream() {
     let mut package = Package::new(1);
     let file = package.seal(1, "x", b"hello");
