@@ -21,7 +21,7 @@ pub(crate) async fn run(relay: Arc<Relay>) {
 /// One round. Everything it does can be repeated.
 pub(crate) async fn round(relay: &Relay) {
     let now = clock::unix_seconds();
-    relay.packages.forget_idle().await;
+    relay.packages.forget_idle(relay).await;
     match relay.sqlite.expired(now).await {
         Ok(expired) => {
             for package in expired {

@@ -20,7 +20,7 @@ impl Hosts {
         names.extend(
             public_origin
                 .as_deref()
-                .and_then(|origin| authority(origin))
+                .and_then(authority)
                 .map(|a| host(&a)),
         );
         Self {

@@ -55,11 +55,14 @@ where
         length: 0,
         budget: &relay.budget,
         held: None,
+        left: 0,
     };
     let end = reader.read(&mut input, &mut decoder, &ended).await;
     tracing::debug!(end, "a lane ended");
+    let package = reader.lane.package_id();
     drop(reader);
     let _ = writer.await;
+    relay.packages.forget_if_absent(package).await;
 }
 
 /// The first message, which must be a hello.
@@ -107,8 +110,9 @@ struct Reader<'a> {
     gathered: Vec<Bytes>,
     length: usize,
     budget: &'a Budget,
-    /// Memory for the part under way.
+    /// Memory for the part under way, and how many of its bytes are still to come.
     held: Option<OwnedSemaphorePermit>,
+    left: u64,
 }
 
 impl Reader<'_> {
@@ -178,14 +182,17 @@ impl Reader<'_> {
             Frame::Control(bytes) => {
                 self.flush().await?;
                 let message = ClientMessage::decode(&bytes).map_err(|_| Closed)?;
-                match message {
+                match &message {
                     ClientMessage::Hello(_) => return Err(Closed),
-                    // Another lane's memory is waited for here: this lane is simply not read meanwhile.
-                    ClientMessage::BeginPart { .. } if self.held.is_none() => {
-                        self.held = self.budget.part().await
+                    ClientMessage::BeginPart { length, .. } => {
+                        self.left = *length;
+                        if self.held.is_none() {
+                            // This lane is simply not read while it waits for memory.
+                            self.held = self.budget.part().await;
+                        }
                     }
-                    ClientMessage::BeginPart { .. } | ClientMessage::GetPairs { .. } => {}
-                    _ => self.held = None,
+                    ClientMessage::CancelPart { .. } => self.held = None,
+                    _ => {}
                 }
                 self.lane.message(message);
                 Ok(())
@@ -197,7 +204,12 @@ impl Reader<'_> {
         if self.gathered.is_empty() {
             return Ok(());
         }
+        self.left = self.left.saturating_sub(self.length as u64);
         self.length = 0;
-        self.lane.data(std::mem::take(&mut self.gathered)).await
+        let result = self.lane.data(std::mem::take(&mut self.gathered)).await;
+        if self.left == 0 {
+            self.held = None;
+        }
+        result
     }
 }

@@ -68,14 +68,13 @@ impl Package {
         owner_sha256: sealift_protocol::Sha256Hash,
         grant: Option<GrantUse>,
     ) -> Arc<Self> {
-        let files = known.map_or(&[][..], |package| &package.files);
         let policy = RelayPolicy {
             lanes_max: RELAY_LANES_MAX,
             files_max: FILES_MAX,
         };
         let now = Instant::now();
         let package = Arc::new(Self {
-            store: Store::new(storage, id, owner_sha256, grant, files),
+            store: Store::new(storage, id, owner_sha256, grant, known),
             origin: now,
             state: Mutex::new(State {
                 session: RelaySession::new(snapshot(known), policy, Duration::ZERO),
@@ -162,6 +161,12 @@ impl Package {
         self.state().session.is_idle(self.now())
     }
 
+    /// Whether nothing was ever stored and nobody is there: it may be forgotten at once.
+    pub(crate) fn is_absent(&self) -> bool {
+        let state = self.state();
+        !self.store.exists() && state.lanes.is_empty() && state.session.is_quiet()
+    }
+
     /// Whether no part and no request is under way.
     pub(crate) fn is_quiet(&self) -> bool {
         self.state().session.is_quiet()
@@ -235,6 +240,11 @@ impl State {
 }
 
 impl Lane {
+    /// The package that this lane leads to.
+    pub(crate) fn package_id(&self) -> PackageId {
+        self.package.store.package()
+    }
+
     /// A control message of this lane.
     pub(crate) fn message(&self, message: ClientMessage) {
         self.package.handle(RelayEvent::Message {

@@ -44,10 +44,15 @@ impl Packages {
             .await
             .map_err(|_| Code::StorageFailed)?;
         let grant = match &known {
-            Some(package) if package.deleting || package.expires_at <= clock::unix_seconds() => {
+            Some(package) if package.deleting => return Err(Code::NotFound),
+            Some(package) if package.expires_at <= clock::unix_seconds() => {
                 return Err(Code::Expired);
             }
-            Some(package) => same(package.owner_sha256, owner).map(|()| None)?,
+            Some(package) => {
+                same(package.owner_sha256, owner)?;
+                prolong(relay, hello.package).await?;
+                None
+            }
             None => may_create(relay, hello.grant.as_deref())?,
         };
         let storage = Arc::clone(&relay.storage);
@@ -78,30 +83,24 @@ impl Packages {
 
     /// Deletes a package whose time is over, unless someone is sending into it: that prolongs it.
     pub(crate) async fn expire(&self, relay: &Relay, id: PackageId) -> Result<(), Code> {
-        if self.live.lock().await.contains_key(&id) {
-            let expires_at =
-                clock::unix_seconds().saturating_add(relay.storage.policy.unfinished_s);
-            let prolong = Change::Prolong {
-                package: id,
-                expires_at,
-            };
-            if relay
-                .storage
-                .records
-                .apply(prolong)
-                .await
-                .map_err(|_| Code::StorageFailed)?
-            {
-                return Ok(());
-            }
+        let is_live = self.live.lock().await.contains_key(&id);
+        if is_live && prolong(relay, id).await? {
+            return Ok(());
         }
         self.remove(relay, id).await
     }
 
     async fn remove(&self, relay: &Relay, id: PackageId) -> Result<(), Code> {
-        // Held to the end, so that no new session starts on what is being deleted.
-        let mut live = self.live.lock().await;
-        match live.remove(&id) {
+        // Recorded first, so that no new session starts on it once the live one is gone.
+        let deleting = Change::Deleting { package: id };
+        relay
+            .storage
+            .records
+            .apply(deleting)
+            .await
+            .map_err(|_| Code::StorageFailed)?;
+        let live = self.live.lock().await.remove(&id);
+        match live {
             Some(package) => {
                 package.shut(Code::NotFound).await;
                 package.store().delete_all().await
@@ -110,10 +109,28 @@ impl Packages {
         }
     }
 
-    /// Forgets sessions that nobody has used for a while.
-    pub(crate) async fn forget_idle(&self) {
+    /// Forgets sessions that nobody has used for a while. Their unfinished packages live on from now.
+    pub(crate) async fn forget_idle(&self, relay: &Relay) {
+        let mut idle = Vec::new();
+        self.live.lock().await.retain(|id, package| {
+            if package.is_idle() {
+                idle.push(*id);
+            }
+            !package.is_idle()
+        });
+        for id in idle {
+            if prolong(relay, id).await.is_err() {
+                tracing::warn!("an unfinished package could not be prolonged");
+            }
+        }
+    }
+
+    /// Forgets a session into which nothing was stored, when its last lane is gone.
+    pub(crate) async fn forget_if_absent(&self, id: PackageId) {
         let mut live = self.live.lock().await;
-        live.retain(|_, package| !package.is_idle());
+        if live.get(&id).is_some_and(|package| package.is_absent()) {
+            live.remove(&id);
+        }
     }
 
     /// Tells every session that the relay is stopping.
@@ -145,6 +162,21 @@ impl Packages {
             package.shut(Code::Draining).await;
         }
     }
+}
+
+/// An unfinished package is kept for a while from now. `false`: there is no such one.
+async fn prolong(relay: &Relay, id: PackageId) -> Result<bool, Code> {
+    let expires_at = clock::unix_seconds().saturating_add(relay.storage.policy.unfinished_s);
+    let prolong = Change::Prolong {
+        package: id,
+        expires_at,
+    };
+    relay
+        .storage
+        .records
+        .apply(prolong)
+        .await
+        .map_err(|_| Code::StorageFailed)
 }
 
 fn same(known: Sha256Hash, offered: Sha256Hash) -> Result<(), Code> {

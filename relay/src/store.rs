@@ -20,6 +20,7 @@ use sealift_protocol::message::{Create, PackageState, Role, pairs_sha256, sha256
 use sealift_protocol::part_plan::{DocrootAbility, PartPlan};
 use sealift_protocol::session::{FileRecord, StorageAnswer, StorageError, StorageRequest};
 use sealift_protocol::{Attempt, ClientId, Code, Epoch, FileId, PackageId, PartNumber, Sha256Hash};
+use tokio::sync::RwLock;
 
 use crate::attempt::{OpenAttempt, storage_code};
 use crate::clock;
@@ -60,8 +61,8 @@ pub(crate) struct Store {
     package: PackageId,
     owner_sha256: Sha256Hash,
     grant: Option<GrantUse>,
-    /// Create, add, commit, finish and abort one at a time.
-    changing: tokio::sync::Mutex<()>,
+    /// Files are added, opened and committed side by side; create, finish and delete are alone.
+    changing: RwLock<()>,
     open: Mutex<Open>,
 }
 
@@ -70,6 +71,10 @@ struct Open {
     uploads: HashMap<FileId, Upload>,
     attempts: HashMap<AttemptKey, Arc<OpenAttempt>>,
     plans: HashMap<FileId, Plan>,
+    /// Sum of all bodies, of files that are being added too.
+    body_bytes: u64,
+    /// The package has a row in the records.
+    exists: bool,
     /// Deletion has begun; no file may be opened any more.
     gone: bool,
 }
@@ -116,14 +121,16 @@ impl Store {
         package: PackageId,
         owner_sha256: Sha256Hash,
         grant: Option<GrantUse>,
-        known: &[File],
+        known: Option<&records::Package>,
     ) -> Self {
-        let plans = known
-            .iter()
-            .filter_map(|file| Some((file.id, Plan::of(file)?)))
-            .collect();
+        let files = known.map_or(&[][..], |known| &known.files);
         let open = Mutex::new(Open {
-            plans,
+            plans: files
+                .iter()
+                .filter_map(|file| Some((file.id, Plan::of(file)?)))
+                .collect(),
+            body_bytes: files.iter().map(|file| file.body_bytes).sum(),
+            exists: known.is_some(),
             ..Open::default()
         });
         Self {
@@ -131,9 +138,19 @@ impl Store {
             package,
             owner_sha256,
             grant,
-            changing: tokio::sync::Mutex::default(),
+            changing: RwLock::default(),
             open,
         }
+    }
+
+    /// The package.
+    pub(crate) fn package(&self) -> PackageId {
+        self.package
+    }
+
+    /// Whether anything of the package was recorded.
+    pub(crate) fn exists(&self) -> bool {
+        self.open().exists
     }
 
     /// SHA-256 of the token that may change the package.
@@ -247,7 +264,7 @@ impl Store {
         epoch: Epoch,
         client_id: ClientId,
     ) -> Result<StorageAnswer, Failure> {
-        let _one = self.changing.lock().await;
+        let _one = self.changing.write().await;
         let keyring = format::Keyring::parse(&create.keyring)?;
         if keyring.package() != self.package {
             return Err(Code::PackageMismatch.into());
@@ -291,6 +308,7 @@ impl Store {
             expires_at: now.saturating_add(policy.unfinished_s),
         })
         .await?;
+        self.open().exists = true;
         let wanted = create
             .expires_in_s
             .map_or(policy.lifetime_default_s, u64::from);
@@ -317,44 +335,26 @@ impl Store {
         role: Role,
         bytes: Vec<u8>,
     ) -> Result<StorageAnswer, Failure> {
-        let _one = self.changing.lock().await;
+        let _shared = self.changing.read().await;
         let head = Head::parse(&bytes)?;
         let geometry = head.check_for_relay(self.package, id)?;
         if (head.role() == format::Role::Manifest) != (role == Role::Manifest) {
             return Err(Code::BadHead.into());
         }
         let head_sha256 = sha256(&bytes);
-        let package = self.record().await?.ok_or(Code::NotFound)?;
-        if let Some(file) = package.files.iter().find(|file| file.id == id) {
-            let same = file.head_sha256 == head_sha256 && file.role == role;
-            return if same {
-                Ok(StorageAnswer::FileAdded(file.into()))
-            } else {
-                Err(Code::Conflict.into())
-            };
+        if self.open().plans.contains_key(&id) {
+            return self.known_file(id, role, head_sha256).await;
         }
         let body_bytes = geometry.body_bytes();
-        let present: u64 = package.files.iter().map(|file| file.body_bytes).sum();
-        if present.saturating_add(body_bytes) > self.storage.policy.package_bytes_max {
-            return Err(Code::TooLarge.into());
-        }
         let parts =
             PartPlan::new(body_bytes, DocrootAbility::FOLDER).map_err(|_| Code::TooLarge)?;
-        let upload = self
-            .storage
-            .docroot
-            .create(&names::body(self.package, id)?, body_bytes)
-            .await?;
-        let head_bytes = bytes.len() as u64;
-        self.storage
-            .docroot
-            .put(&names::head(self.package, id)?, bytes.into())
-            .await?;
+        self.open()
+            .take(body_bytes, self.storage.policy.package_bytes_max)?;
         let file = File {
             id,
             role,
             head_sha256,
-            head_bytes,
+            head_bytes: bytes.len() as u64,
             body_bytes,
             part_bytes: parts.part_bytes(),
             state: FileState::Receiving,
@@ -362,29 +362,61 @@ impl Store {
             durable: Vec::new(),
         };
         let answer = FileRecord::from(&file);
+        match self.store_file(file, bytes).await {
+            Ok(upload) => {
+                let mut open = self.open();
+                open.plans.insert(id, Plan { geometry, parts });
+                open.keep(id, upload);
+                Ok(StorageAnswer::FileAdded(answer))
+            }
+            Err(failure) => {
+                self.open().body_bytes -= body_bytes;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Reserves the body's room, stores the head, then records the file.
+    async fn store_file(&self, file: File, head: Vec<u8>) -> Result<Upload, Failure> {
+        let (docroot, id) = (&self.storage.docroot, file.id);
+        let upload = docroot
+            .create(&names::body(self.package, id)?, file.body_bytes)
+            .await?;
+        docroot
+            .put(&names::head(self.package, id)?, head.into())
+            .await?;
+        let package = self.package;
         if !self
             .storage
             .records
-            .apply(Change::AddFile {
-                package: self.package,
-                file,
-            })
+            .apply(Change::AddFile { package, file })
             .await?
         {
-            self.storage
-                .docroot
-                .abort(&names::body(self.package, id)?)
-                .await?;
-            self.storage
-                .docroot
-                .delete(&names::head(self.package, id)?)
-                .await?;
+            docroot.abort(&names::body(package, id)?).await?;
+            docroot.delete(&names::head(package, id)?).await?;
             return Err(Code::TooLarge.into());
         }
-        let mut open = self.open();
-        open.plans.insert(id, Plan { geometry, parts });
-        open.keep(id, upload);
-        Ok(StorageAnswer::FileAdded(answer))
+        Ok(upload)
+    }
+
+    /// A file that was added before: the same bytes are the same answer (F3).
+    async fn known_file(
+        &self,
+        id: FileId,
+        role: Role,
+        head_sha256: Sha256Hash,
+    ) -> Result<StorageAnswer, Failure> {
+        let package = self.record().await?.ok_or(Code::NotFound)?;
+        let file = package
+            .files
+            .iter()
+            .find(|file| file.id == id)
+            .ok_or(Code::NotFound)?;
+        if file.head_sha256 == head_sha256 && file.role == role {
+            Ok(StorageAnswer::FileAdded(file.into()))
+        } else {
+            Err(Code::Conflict.into())
+        }
     }
 
     async fn open_attempt(&self, key: AttemptKey) -> Result<StorageAnswer, Failure> {
@@ -406,27 +438,18 @@ impl Store {
         Ok(StorageAnswer::Done)
     }
 
-    /// The file's upload, opened when it is not open. Attempts at once share one, and so its syncs.
+    /// The file's upload, opened when it is not open. Attempts at once share one, and so its syncs (S6).
     async fn upload(&self, file: FileId, body_bytes: u64) -> Result<Upload, Failure> {
         if let Some(upload) = self.open().uploads.get(&file) {
             return Ok(upload.clone());
         }
-        let _one = self.changing.lock().await;
-        {
-            let open = self.open();
-            match open.uploads.get(&file) {
-                Some(upload) => return Ok(upload.clone()),
-                None if open.gone => return Err(Code::NotFound.into()),
-                None => {}
-            }
+        let _shared = self.changing.read().await;
+        if self.open().gone {
+            return Err(Code::NotFound.into());
         }
-        let upload = self
-            .storage
-            .docroot
-            .create(&names::body(self.package, file)?, body_bytes)
-            .await?;
-        self.open().keep(file, upload.clone());
-        Ok(upload)
+        let name = names::body(self.package, file)?;
+        let upload = self.storage.docroot.create(&name, body_bytes).await?;
+        Ok(self.open().keep(file, upload))
     }
 
     async fn make_durable(&self, key: AttemptKey) -> Result<StorageAnswer, Failure> {
@@ -468,7 +491,7 @@ impl Store {
     }
 
     async fn commit_file(&self, file: FileId) -> Result<StorageAnswer, Failure> {
-        let _one = self.changing.lock().await;
+        let _shared = self.changing.read().await;
         let plan = self
             .open()
             .plans
@@ -490,7 +513,7 @@ impl Store {
     }
 
     async fn finish(&self, manifest: FileId) -> Result<StorageAnswer, Failure> {
-        let _one = self.changing.lock().await;
+        let _one = self.changing.write().await;
         let package = self.record().await?.ok_or(Code::NotFound)?;
         if package.state == PackageState::Finished {
             let same = package.manifest == Some(manifest);
@@ -514,7 +537,7 @@ impl Store {
     }
 
     async fn delete(&self) -> Result<(), Failure> {
-        let _one = self.changing.lock().await;
+        let _one = self.changing.write().await;
         self.open().gone = true;
         self.stop_writes().await;
         delete(&self.storage, self.package).await
@@ -539,13 +562,23 @@ impl Store {
 }
 
 impl Open {
-    /// Keeps an upload open; closes others that nobody writes to when they become many.
-    fn keep(&mut self, file: FileId, upload: Upload) {
+    /// Keeps an upload open, unless one of the file is open already; answers the one that is. Closes others
+    /// that nobody uses when they become many.
+    fn keep(&mut self, file: FileId, upload: Upload) -> Upload {
         if self.uploads.len() >= IDLE_UPLOADS {
-            let busy: Vec<FileId> = self.attempts.keys().map(|key| key.file).collect();
-            self.uploads.retain(|file, _| busy.contains(file));
+            self.uploads.retain(|_, upload| upload.is_shared());
         }
-        self.uploads.insert(file, upload);
+        self.uploads.entry(file).or_insert(upload).clone()
+    }
+
+    /// Counts a body that is to be added.
+    fn take(&mut self, body_bytes: u64, package_bytes_max: u64) -> Result<(), Failure> {
+        let sum = self.body_bytes.saturating_add(body_bytes);
+        if sum > package_bytes_max {
+            return Err(Code::TooLarge.into());
+        }
+        self.body_bytes = sum;
+        Ok(())
     }
 }
 

@@ -119,6 +119,11 @@ fn check_length(file: &dyn DiskFile, expected: u64) -> Result<(), DocrootError> 
 }
 
 impl Upload {
+    /// Whether a clone of it or a part of it is in use elsewhere.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.syncs) > 1
+    }
+
     /// Starts one part: `length_bytes` from `offset`. Parts may come in any order, several at once.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Records in SQLite: write-ahead log, `synchronous=FULL`, one writer that commits many changes at once.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -135,6 +136,12 @@ impl Sqlite {
             .iter()
             .any(|file| file.state != FileState::Committed)
         {
+            let index: HashMap<FileId, usize> = package
+                .files
+                .iter()
+                .enumerate()
+                .map(|(at, file)| (file.id, at))
+                .collect();
             let rows =
                 query("SELECT file, part FROM parts WHERE package = ?1 AND durable = 1").bind(id);
             for row in rows.fetch_all(&self.readers).await? {
@@ -142,7 +149,7 @@ impl Sqlite {
                     FileId(bytes(&row, "file")?),
                     PartNumber(row.try_get("part")?),
                 );
-                if let Some(file) = package.files.iter_mut().find(|file| file.id == id) {
+                if let Some(file) = index.get(&id).and_then(|at| package.files.get_mut(*at)) {
                     file.durable.push(part);
                 }
             }

@@ -23,11 +23,13 @@ type Socket =
 
 enum Wire {
     WebSocket(Box<Socket>),
-    WebTransport {
-        _session: web_transport_quinn::Session,
-        to: web_transport_quinn::SendStream,
-        from: web_transport_quinn::RecvStream,
-    },
+    WebTransport(Box<Session>),
+}
+
+struct Session {
+    _session: web_transport_quinn::Session,
+    to: web_transport_quinn::SendStream,
+    from: web_transport_quinn::RecvStream,
 }
 
 /// One lane.
@@ -81,11 +83,11 @@ pub async fn webtransport(relay: &TestRelay, origin: Option<&str>) -> Result<Cli
         .map_err(|error| error.to_string())?;
     assert_eq!(session.protocol(), Some(SUB_PROTOCOL));
     let (to, from) = session.open_bi().await.map_err(|error| error.to_string())?;
-    Ok(Client::new(Wire::WebTransport {
+    Ok(Client::new(Wire::WebTransport(Box::new(Session {
         _session: session,
         to,
         from,
-    }))
+    }))))
 }
 
 /// A hello of the package's owner.
@@ -138,7 +140,7 @@ impl Client {
     pub async fn raw(&mut self, bytes: Vec<u8>) -> bool {
         match &mut self.wire {
             Wire::WebSocket(socket) => socket.send(Message::Binary(bytes.into())).await.is_ok(),
-            Wire::WebTransport { to, .. } => to.write_all(&bytes).await.is_ok(),
+            Wire::WebTransport(session) => session.to.write_all(&bytes).await.is_ok(),
         }
     }
 
@@ -191,8 +193,8 @@ impl Client {
                     Some(Ok(_)) => {}
                 }
             },
-            Wire::WebTransport { from, .. } => {
-                Some(from.read_chunk(1 << 20, true).await.ok()??.bytes)
+            Wire::WebTransport(session) => {
+                Some(session.from.read_chunk(1 << 20, true).await.ok()??.bytes)
             }
         }
     }
