@@ -48,7 +48,7 @@ export class ContentsView {
     part('contents-title').dir = 'auto';
     const until = pkg.expiresAt ? `. Available until ${words.date(pkg.expiresAt)}` : '';
     setText(part('contents-lead'), `${amount}, ${words.bytes(bytesTotal)}${until}`);
-    setText(part('contents-note'), note.replace(/[\u202a-\u202e\u2066-\u2069]/gu, '\ufffd'));
+    setText(part('contents-note'), words.shownText(note));
     part('contents-note').hidden = note === '';
     setText(part('contents-count'), amount);
     part('contents-missing').hidden = contents.missing === 0;
@@ -121,17 +121,7 @@ export class ContentsView {
       keepAwake(job.savingInto !== 'stream'); // A streamed download is a navigation: the guard would ask about it.
     };
     job.addEventListener('state', onState);
-    let stoodAt = -1;
-    job.addEventListener('notice', (event) => {
-      const { code, message } = (event as CustomEvent<{ code: string; message: string }>).detail;
-      stoodAt = job.progress.bytesDone;
-      panel.notice(code === 'network_lost' ? 'The connection is gone. It goes on by itself when it is back, and nothing is lost.' : message);
-    });
-    job.addEventListener('progress', () => {
-      if (stoodAt < 0 || job.progress.bytesDone <= stoodAt) return;
-      stoodAt = -1;
-      panel.notice('');
-    });
+    showNotices(job, panel);
     onState();
     showScreen('progress-screen');
     try {
@@ -160,6 +150,21 @@ export class ContentsView {
     saveAddresses([...addresses]);
     say('Your browser saves it now, still encrypted.');
   }
+}
+
+/** Shows what is in the way of a download until it moves again. */
+function showNotices(job: DownloadJob, panel: ProgressPanel): void {
+  let stoodAt: number | null = null;
+  job.addEventListener('notice', (event) => {
+    const { code, message } = (event as CustomEvent<{ code: string; message: string }>).detail;
+    stoodAt = job.progress.bytesDone;
+    panel.notice(code === 'network_lost' ? 'The connection is gone. It goes on by itself when it is back, and nothing is lost.' : message);
+  });
+  job.addEventListener('progress', () => {
+    if (stoodAt === null || job.progress.bytesDone <= stoodAt) return;
+    stoodAt = null;
+    panel.notice('');
+  });
 }
 
 /** Browsers drop all but the last of several downloads started at once. */

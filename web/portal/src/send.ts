@@ -66,11 +66,16 @@ class SendPage {
     const options: SendOptions = { ...composed, ...limits(), grant: this.#grant ?? undefined };
     const job = new SendJob(options);
     let ended = false;
-    const panel = new ProgressPanel(job, 'Sending', () => void job.cancel());
+    const panel = new ProgressPanel(job, 'Sending', () => {
+      ended = true;
+      panel.stage({ title: 'Cancelling', lead: 'Deleting what has already been sent.', motion: 'ending' });
+      void job.cancel();
+    });
     let transport: Transport | null = null;
     let moved = '';
     job.addEventListener('state', () => {
-      const stage = ended ? null : stageOf(job.state, job);
+      if (ended) return;
+      const stage = stageOf(job.state, job);
       if (stage) panel.stage(stage);
       if (job.state === 'sending') panel.notice(moved); // Whatever else was in the way is over.
     });

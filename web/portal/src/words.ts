@@ -63,6 +63,11 @@ export function shownName(name: string): string {
   return name.replace(/[\u0000-\u001f\u007f-\u009f\u200b\u2028-\u202e\u2060\u2066-\u2069\ufeff]/gu, '\ufffd');
 }
 
+/** The same for text of several lines: only what reverses the direction of writing is marked. */
+export function shownText(text: string): string {
+  return text.replace(/[\u202a-\u202e\u2066-\u2069]/gu, '\ufffd');
+}
+
 /** "3 files" or "1 folder" for a package that may hold only empty folders. */
 export function amount(files: number, folders: number): string {
   if (files === 0 && folders > 0) return count(folders, 'empty folder');
