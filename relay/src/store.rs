@@ -482,7 +482,7 @@ impl Store {
             .records
             .pairs(self.package, file, part)
             .await?
-            .ok_or(Code::NotFound)?;
+            .ok_or(Failure(StorageError::NotMine))?;
         Ok(StorageAnswer::Pairs {
             epoch: stored.epoch,
             attempt: stored.attempt,
