@@ -86,7 +86,8 @@ export async function ask(url: string, init: RequestInit = {}): Promise<Response
   }
   if (response.ok) return response;
   const { code } = (await response.json().catch(() => ({}))) as { code?: string };
-  throw new SealiftError(code ?? (response.status === 404 ? 'not_found' : 'internal'));
+  // Without a code it was not the relay that answered, but something in front of it.
+  throw new SealiftError(code ?? (response.status === 404 ? 'not_found' : 'network_lost'));
 }
 
 /** RFC 3339, or seconds since 1970. */

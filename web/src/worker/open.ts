@@ -154,12 +154,13 @@ class SaveJob {
     try {
       let held: Bytes | null = null;
       for await (const plain of this.segments(body, segments)) {
-        if (held?.length) await sink.write(held);
+        if (plain.length === 0) continue; // padding: the bytes held back stay the file's last ones
+        if (held) await sink.write(held);
         held = sink.streams ? plain : null;
-        if (!held && plain.length) await sink.write(plain);
+        if (!held) await sink.write(plain);
         this.advance(plain.length);
       }
-      if (held?.length) await sink.write(held);
+      if (held) await sink.write(held);
       await this.finish(entry, sink);
     } catch (error) {
       await sink.abort();
@@ -197,7 +198,7 @@ class SaveJob {
     }
   }
 
-  /** Opens a body's segments in order and verifies its seal after the last one, before the last one's successor is asked for. */
+  /** Opens a body's segments in order. It ends only when the seal after the last one has verified. */
   private async *segments(body: StoredBody, segments: SegmentOpener): AsyncGenerator<Bytes> {
     const engine = await webcrypto;
     const count = segments.segmentCount;
@@ -236,7 +237,7 @@ class SaveJob {
       } catch (thrown) {
         const error = SealiftError.from(thrown);
         if (this.paused || this.cancelled || this.stop.signal.aborted) continue;
-        const lost = ['network_lost', 'draining', 'relay_busy', 'internal'].includes(error.code);
+        const lost = ['network_lost', 'draining', 'relay_busy'].includes(error.code);
         if (!lost || Date.now() - since > GIVE_UP_MS) throw error;
         this.report({ type: 'notice', code: error.code }, true);
         await new Promise((resolve) => setTimeout(resolve, wait));
