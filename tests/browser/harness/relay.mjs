@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const binaries = process.env.SEALIFT_BINARIES;
-if (!binaries) throw new Error('SEALIFT_BINARIES is not set; run these tests by `cargo xtask test browser`');
-
-export const program = (name) => join(binaries, name);
+/** Where a program of this project was built. */
+export function program(name) {
+  const binaries = process.env.SEALIFT_BINARIES;
+  if (!binaries) throw new Error('SEALIFT_BINARIES is not set; run these tests by `cargo xtask test browser`');
+  return join(binaries, name);
+}
 
 export class Relay {
   /** Starts a relay on a free port, with a data folder of its own. `more` are further arguments. */

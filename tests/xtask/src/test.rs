@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every group of tests, or those that are named, and one line at the end
 //! that says how many passed and failed.
 
+use crate::fingerprint::files_below;
 use crate::process::{self, lines, output, step};
 use crate::repo::Repo;
 use crate::tally::Tally;
@@ -11,6 +12,9 @@ use std::time::{Duration, Instant};
 
 /// No group takes as long as this; one that does hangs.
 const GROUP_LIMIT: Duration = Duration::from_secs(20 * 60);
+const BROWSER_TESTS: &str = "tests/browser";
+/// Judges the test vectors; needs neither pages nor relay.
+const VECTOR_CASE: &str = "cases/vectors.test.mjs";
 const WASI: &str = "wasm32-wasip1";
 
 /// Some tests that belong together and can run alone.
@@ -59,7 +63,7 @@ pub(crate) const GROUPS: [Group; 10] = [
     },
     Group {
         name: "vectors",
-        what: "test vectors, read by an independent decoder in Python",
+        what: "test vectors: an independent decoder in Python, and WebAssembly in Chromium",
         run: vectors,
     },
     Group {
@@ -202,23 +206,14 @@ fn two_builds_are_equal(repo: &Repo) -> Result<bool> {
 fn vectors(repo: &Repo) -> Result<Tally> {
     let folder = repo.root.join("tests/vectors");
     let python = machine::python(repo, &folder.join("requirements.txt"))?;
-    counted(
-        Command::new(python)
-            .arg(folder.join("decode.py"))
-            .current_dir(&folder),
-    )
+    let mut tally = counted(Command::new(python).arg(folder.join("run.py")))?;
+    tally.add(in_chromium(repo, &[VECTOR_CASE.to_owned()])?);
+    Ok(tally)
 }
 
 fn e2e(repo: &Repo) -> Result<Tally> {
     pages::build(repo)?;
-    process::run(repo.cargo().args([
-        "build",
-        "--locked",
-        "-p",
-        "sealift-relay",
-        "-p",
-        "sealift-cli",
-    ]))?;
+    build_programs(repo)?;
     counted(
         repo.cargo()
             .args(["test", "--locked", "--no-fail-fast", "-p", "sealift-tests"]),
@@ -226,37 +221,41 @@ fn e2e(repo: &Repo) -> Result<Tally> {
 }
 
 fn browser(repo: &Repo) -> Result<Tally> {
-    let folder = repo.root.join("tests/browser");
+    pages::build(repo)?;
+    build_programs(repo)?;
+    let cases = files_below(&repo.root.join(BROWSER_TESTS).join("cases"), &[])?
+        .iter()
+        .filter_map(|case| case.file_name())
+        .map(|name| format!("cases/{}", name.display()))
+        .filter(|case| case != VECTOR_CASE)
+        .collect::<Vec<_>>();
+    in_chromium(repo, &cases)
+}
+
+/// Runs some of the browser tests, one after another: they measure time and share two cores.
+fn in_chromium(repo: &Repo, cases: &[String]) -> Result<Tally> {
+    let folder = repo.root.join(BROWSER_TESTS);
     machine::npm_ci(repo, &folder)?;
     let chromium = machine::chromium(repo)?;
-    println!(
-        "{}",
-        output(Command::new(&chromium).arg("--version"))?.trim()
-    );
-    pages::build(repo)?;
     let vectors_wasm = wasm::build_for_vectors(repo)?;
-    process::run(repo.cargo().args([
-        "build",
-        "--locked",
-        "-p",
-        "sealift-relay",
-        "-p",
-        "sealift-cli",
-    ]))?;
+    let version = output(Command::new(&chromium).arg("--version"))?;
+    println!("{}", version.trim());
     counted(
         repo.command("node")
-            .args([
-                "--test",
-                "--test-reporter=tap",
-                "--test-concurrency=1",
-                "cases/",
-            ])
+            .args(["--test", "--test-reporter=tap", "--test-concurrency=1"])
+            .args(cases)
             .current_dir(&folder)
             .env("CHROMIUM", chromium)
             .env("SEALIFT_BINARIES", repo.target.join("debug"))
             .env("SEALIFT_VECTORS_WASM", vectors_wasm)
             .env("SEALIFT_SCREENSHOTS", repo.screenshots()),
     )
+}
+
+/// The relay and the command line, as e2e and browser tests start them.
+fn build_programs(repo: &Repo) -> Result<()> {
+    let programs = ["-p", "sealift-relay", "-p", "sealift-cli"];
+    process::run(repo.cargo().args(["build", "--locked"]).args(programs))
 }
 
 fn one(passed: bool) -> Tally {

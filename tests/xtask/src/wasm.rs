@@ -89,7 +89,7 @@ fn inputs(repo: &Repo) -> Result<String> {
             ["Cargo.toml", "Cargo.lock", "web/package-lock.json"].map(|file| repo.root.join(file)),
         )?;
     for folder in sources {
-        print = print.tree(&repo.root.join(folder), &["target"])?;
+        print = print.tree(&repo.root.join(folder), &["target", "tests"])?;
     }
     Ok(print.finish())
 }
