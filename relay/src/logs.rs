@@ -11,14 +11,16 @@ use crate::settings::LogFormat;
 const DEFAULT: &str = "info,quinn=warn,web_transport_quinn=warn,sqlx=warn";
 
 /// These libraries would write addresses and paths with package ids at their most talkative.
-const NEVER: [&str; 9] = [
+const NEVER: [&str; 11] = [
     "hyper=off",
     "h2=off",
     "tungstenite=off",
     "tokio_tungstenite=off",
     "web_transport_proto=off",
     "web_transport_quinn=warn",
+    "quinn=warn",
     "quinn_proto=warn",
+    "rustls=warn",
     "sqlx::query=off",
     "tower_http=off",
 ];
