@@ -17,3 +17,4 @@ mod secrecy;
 mod source_changes;
 mod storage;
 mod support;
+mod tls;

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 
 use sealift_tests::{Outcome, Relay, Sealift, write_random};
 
-use crate::support::{folder, receiving, send};
+use crate::support::{folder, receiving, send, sending};
 
 #[track_caller]
 fn says(outcome: &Outcome, code: &str) {
@@ -115,12 +115,13 @@ fn a_relay_that_is_not_there_is_called_unreachable() {
     let file = write_random(dir.path().join("a"), 10, 1);
     let links = send(&relay.url(), &[&file]);
     relay.kill();
-    let mut waiting = receiving(&links.receive, dir.path()).start();
-    // It tries for a while, as a network comes back in most cases; a person can stop it.
-    std::thread::sleep(std::time::Duration::from_millis(700));
-    assert!(waiting.is_running());
-    waiting.signal("INT");
-    assert_ne!(waiting.wait().exit_code, 0);
+    for outcome in [
+        receiving(&links.receive, dir.path()).fails_with(20),
+        sending(&relay.url(), &[&file]).fails_with(20),
+        Sealift::new("delete").link(&links.manage).fails_with(20),
+    ] {
+        says(&outcome, "network_lost");
+    }
 }
 
 #[test]

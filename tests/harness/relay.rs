@@ -111,7 +111,11 @@ impl Relay {
         let mut log = self.log_file()?;
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if let Some(address) = line.split("listening on http://").nth(1) {
+                if let Some(address) = line
+                    .split("listening on ")
+                    .nth(1)
+                    .and_then(|url| url.split("://").nth(1))
+                {
                     let _nobody_waits = told.send(address.trim().to_owned());
                 }
                 let _full = writeln!(log, "{line}");

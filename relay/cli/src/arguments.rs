@@ -11,12 +11,7 @@ use crate::secret::{Given, LinkSource, PasswordSource};
 
 /// Seals files so that nobody on the way can read them, and sends them by link.
 #[derive(Debug, Parser)]
-#[command(
-    name = "sealift",
-    version,
-    max_term_width = 100,
-    propagate_version = true
-)]
+#[command(name = "sealift", version, max_term_width = 100)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -29,13 +24,13 @@ pub(crate) struct Arguments {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct VoiceArguments {
     /// Print one JSON object per line to standard output, errors included
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     pub(crate) json: bool,
     /// Say results and errors only
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 901)]
     pub(crate) quiet: bool,
     /// Draw no progress bar
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 902)]
     pub(crate) no_progress: bool,
 }
 
@@ -149,9 +144,6 @@ pub(crate) struct Send {
     /// At most this many connections at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
     pub(crate) lanes: Option<u32>,
-    /// Take over a package that another sealift is sending
-    #[arg(long, hide = true)]
-    pub(crate) take_over: bool,
 }
 
 #[derive(Debug, Args)]

@@ -192,7 +192,10 @@ pub(crate) struct Failure {
 impl Failure {
     /// Text from outside (names, the relay's words) is made safe for a terminal here, once.
     pub(crate) fn new(cause: Cause, what: impl AsRef<str>, advice: impl AsRef<str>) -> Self {
-        let (what, advice) = (printable(what.as_ref()), printable(advice.as_ref()));
+        let (what, advice) = (
+            capitalised(&printable(what.as_ref())),
+            printable(advice.as_ref()),
+        );
         Self {
             cause,
             code: cause.code(),
@@ -216,7 +219,7 @@ impl Failure {
     /// The same, about one file.
     pub(crate) fn about(self, name: &str) -> Self {
         Self {
-            what: format!("{}: {}", printable(name), self.what),
+            what: format!("{} ({})", self.what, printable(name)),
             ..self
         }
     }
@@ -227,7 +230,7 @@ impl Failure {
         match error.kind() {
             io::ErrorKind::AlreadyExists => Self::new(
                 Cause::Exists,
-                format!("{path} exists already"),
+                format!("there is a {path} already"),
                 "Choose another place with -o, or replace it with --overwrite.",
             ),
             io::ErrorKind::NotFound => Self::new(
@@ -279,6 +282,14 @@ impl Failure {
     pub(crate) fn broken_pipe() -> Self {
         Self::new(Cause::BrokenPipe, "the reader of the output went away", "")
     }
+}
+
+/// Sentences start with a capital letter.
+fn capitalised(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or(String::new(), |first| {
+        first.to_uppercase().chain(rest).collect()
+    })
 }
 
 /// What to do about codes whose sentence says only what happened.
@@ -380,6 +391,6 @@ mod tests {
     #[test]
     fn a_hostile_name_in_an_error_cannot_steer_the_terminal() {
         let failure = Failure::new(Cause::Failed, "no \u{1b}[2Jfile\u{202e}", "");
-        assert_eq!(failure.to_string(), "no \\u{1b}[2Jfile\\u{202e}");
+        assert_eq!(failure.to_string(), "No \\u{1b}[2Jfile\\u{202e}");
     }
 }

@@ -57,7 +57,7 @@ impl RelayAddress {
             "http" => {
                 return Err(Failure::new(
                     Cause::Usage,
-                    "http:// is for a relay on this computer only, because it can be read and changed on the way",
+                    "plain http:// is for a relay on this computer only, because it can be read and changed on the way",
                     "Use https:// for this relay.",
                 ));
             }

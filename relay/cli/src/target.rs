@@ -219,7 +219,7 @@ impl PartFile {
             .ok_or_else(|| {
                 Failure::new(
                     Cause::LocalFile,
-                    format!("{} is no file name", place.display()),
+                    format!("this is no file name: {}", place.display()),
                     "Name a file with -o.",
                 )
             })?;

@@ -18,8 +18,10 @@ use crate::failure::{Cause, Failure, Result};
 use crate::network::{self, RelayAddress};
 use crate::stop::Stop;
 
-/// Without a byte for so long a stream gives up.
+/// Without a byte for so long a stream of content gives up. Small answers are not waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A relay that answers but brings nothing new, so many times in a row, has no more.
+const EMPTY_ANSWERS_MAX: u32 = 3;
 const BACK_OFF_MIN: Duration = Duration::from_millis(200);
 const BACK_OFF_MAX: Duration = Duration::from_secs(5);
 /// Chunks that wait between network and unsealing; some megabytes at most.
@@ -59,7 +61,7 @@ impl Remote {
     pub(crate) fn get(&self, path: &str, bytes_max: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let count = self
-            .stream(path, 0)
+            .open(path, 0, None, Duration::ZERO)
             .take(bytes_max + 1)
             .read_to_end(&mut bytes);
         count.map_err(|error| crate::unseal::unreadable(&error))?;
@@ -75,21 +77,22 @@ impl Remote {
 
     /// The bytes at `path`, from `offset` on.
     pub(crate) fn stream(&self, path: &str, offset: u64) -> Stream {
-        self.stream_range(path, offset, None)
+        self.open(path, offset, None, PATIENCE)
     }
 
     /// The first `count` bytes at `path`.
     pub(crate) fn start(&self, path: &str, count: u64) -> Stream {
-        self.stream_range(path, 0, Some(count))
+        self.open(path, 0, Some(count), PATIENCE)
     }
 
-    fn stream_range(&self, path: &str, offset: u64, end: Option<u64>) -> Stream {
+    fn open(&self, path: &str, offset: u64, end: Option<u64>, patience: Duration) -> Stream {
         let (chunks, taken) = mpsc::channel(CHUNKS_AHEAD);
         let fetching = Fetching {
             remote: self.clone(),
             url: self.relay.join(path),
             offset,
             end,
+            patience,
             etag: None,
             length: None,
         };
@@ -139,6 +142,7 @@ struct Fetching {
     offset: u64,
     /// Where to stop; `None` is the end of the whole.
     end: Option<u64>,
+    patience: Duration,
     etag: Option<HeaderValue>,
     /// Offset of the last byte and one, once an answer has said it.
     length: Option<u64>,
@@ -148,6 +152,9 @@ struct Fetching {
 enum Attempt {
     Complete,
     Gone,
+    /// No answer.
+    Unanswered(Failure),
+    /// An answer that ended before its end.
     Broken(Failure),
 }
 
@@ -155,22 +162,28 @@ impl Fetching {
     async fn run(mut self, chunks: &mpsc::Sender<Result<Bytes>>) -> Result<()> {
         let mut back_off = BACK_OFF_MIN;
         let mut since = Instant::now();
+        let mut empty_answers = 0;
         loop {
             let before = self.offset;
-            match self.attempt(chunks).await? {
+            let failure = match self.attempt(chunks).await? {
                 Attempt::Complete | Attempt::Gone => return Ok(()),
+                Attempt::Unanswered(failure) => failure,
                 Attempt::Broken(failure) => {
-                    if self.offset > before {
-                        since = Instant::now();
-                        back_off = BACK_OFF_MIN;
-                    }
-                    if since.elapsed() > PATIENCE {
-                        return Err(failure);
-                    }
-                    tokio::time::sleep(back_off).await;
-                    back_off = (back_off * 2).min(BACK_OFF_MAX);
+                    empty_answers += 1;
+                    failure
                 }
+            };
+            if self.offset > before {
+                (since, back_off, empty_answers) = (Instant::now(), BACK_OFF_MIN, 0);
             }
+            if empty_answers == EMPTY_ANSWERS_MAX {
+                return Err(Failure::shared(Code::CutShort));
+            }
+            if since.elapsed() >= self.patience {
+                return Err(failure);
+            }
+            tokio::time::sleep(back_off).await;
+            back_off = (back_off * 2).min(BACK_OFF_MAX);
         }
     }
 
@@ -192,7 +205,7 @@ impl Fetching {
         let mut response = match request.send().await {
             Ok(response) => response,
             Err(error) => {
-                return Ok(Attempt::Broken(network::unreachable(
+                return Ok(Attempt::Unanswered(network::unreachable(
                     &self.remote.relay,
                     &error,
                 )));
@@ -206,7 +219,7 @@ impl Fetching {
             StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::TOO_MANY_REQUESTS
             | StatusCode::BAD_GATEWAY => {
-                return Ok(Attempt::Broken(network::refused(response).await));
+                return Ok(Attempt::Unanswered(network::refused(response).await));
             }
             _ => return Err(network::refused(response).await),
         };

@@ -5,6 +5,7 @@
 
 mod driver;
 mod lane;
+mod policy;
 mod sealing;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::source::Sources;
 use crate::stop::Stop;
 use crate::terminal::Terminal;
 use driver::{GIVE_UP_AFTER, Route, TRANSPORTS, drive};
+use policy::Policy;
 use sealing::Sender;
 
 /// Lanes when the person does not say; the session opens as many as raise the rate.
@@ -42,6 +44,10 @@ pub(crate) fn run(arguments: &Send, terminal: &Terminal) -> Result<()> {
     if sources.files.is_empty() && sources.empty_folders.is_empty() {
         return Err(Failure::shared(Code::NothingToSend));
     }
+    let runtime = runtime()?;
+    let client = network::http(&relay, &tls)?;
+    let policy = runtime.block_on(Policy::ask(&client, &relay))?;
+    policy.check(grant.is_some(), arguments.no_password)?;
     let protection = Protection::choose(
         &arguments.password,
         arguments.generate_password,
@@ -60,6 +66,8 @@ pub(crate) fn run(arguments: &Send, terminal: &Terminal) -> Result<()> {
         },
     };
 
+    // A person whose sending is cut for good can still delete what arrived.
+    terminal.event("started", json!({ "manage_link": *manage.to_url() }))?;
     let plan = Plan::new(&package.key, sources, &arguments.words)?;
     let draft = plan.draft().seal(&package.key, &mut rng())?;
     let config = ClientConfig {
@@ -85,7 +93,6 @@ pub(crate) fn run(arguments: &Send, terminal: &Terminal) -> Result<()> {
         relay: relay.clone(),
         tls,
     };
-    let runtime = runtime()?;
     let expires_at = runtime.block_on(drive(
         config,
         content,
