@@ -3,14 +3,14 @@
  *
  * Sizes are bytes, rates bytes per second, times seconds unless the name says otherwise.
  */
+import type { Transport } from '../transport/lane';
 
 /** How a package is protected. Both ways end in a random key; a password only ever opens a slot that wraps it. */
 export type Protection =
   | { kind: 'password'; password: string }
   | { kind: 'link' };
 
-/** The two ways bytes travel. Which one is used never changes what is protected. */
-export type Transport = 'webtransport' | 'websocket';
+export type { Transport };
 
 /** One file to send. `path` is relative, separated by `/`, at most 1,024 bytes in UTF-8. */
 export interface SourceFile {

@@ -4,7 +4,9 @@
  * A stream carries ciphertext and control frames only. Back-pressure is the promise of `write`: it settles when the
  * transport can take more, and rejects when the stream is dead.
  */
-import type { Transport } from '../sdk/types';
+
+/** The two ways bytes travel. Which one is used never changes what is protected. */
+export type Transport = 'webtransport' | 'websocket';
 
 export interface LaneStream {
   readonly transport: Transport;
