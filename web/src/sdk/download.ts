@@ -5,7 +5,8 @@
  */
 import type { Caller } from '../worker/calls';
 import type { FileToSave, SaveOrder, SaveReport, SealedPlace } from '../worker/open-messages';
-import type { Outcome, Target } from '../worker/sinks';
+import type { InArchive, Outcome, Target } from '../worker/sinks';
+import { zipBytes } from '../worker/zip';
 import { SealiftError } from './error';
 import { BLOB_BYTES_MAX, canStage, canStream, handOver, handOverStaged, pickFile, pickFolder, startStream } from './saving';
 import { noProgress, type DownloadState, type Entry, type Progress, type SaveInto } from './types';
@@ -38,10 +39,15 @@ export class DownloadJob extends EventTarget {
   private readonly job = ++jobs;
   private readonly samples: { at: number; bytes: number }[] = [];
   private stopStream: (() => void) | null = null;
-  private filesBefore = 0;
-  private bytesBefore = 0;
 
-  constructor(private readonly worker: Caller, private readonly listed: Listed[], private readonly folders: string[], private readonly into: SaveInto) {
+  /** `title` names the archive, when one is made. */
+  constructor(
+    private readonly worker: Caller,
+    private readonly listed: Listed[],
+    private readonly folders: string[],
+    private readonly title: string,
+    private readonly into: SaveInto,
+  ) {
     super();
     this.progress = noProgress(listed.reduce((sum, { entry }) => sum + entry.bytes, 0), listed.length);
   }
@@ -87,7 +93,7 @@ export class DownloadJob extends EventTarget {
   /** The dialog first: it needs the click. Then the tiers, by trying. */
   private async pick(): Promise<Picked> {
     const { into, listed } = this;
-    const alone = listed.length === 1 && this.folders.length === 0;
+    const alone = this.isAlone();
     if (into === 'file' || (into === 'auto' && alone)) {
       const file = await pickFile(baseName(listed[0]!.safe));
       if (file) return { kind: 'file', file };
@@ -98,55 +104,66 @@ export class DownloadJob extends EventTarget {
       if (folder) return { kind: 'folder', folder };
       if (into === 'folder') throw new SealiftError('write_failed');
     }
-    const largest = Math.max(0, ...listed.map(({ entry }) => entry.bytes));
-    if (into === 'opfs' || (into === 'auto' && (await canStage(this.progress.bytesTotal)))) return { kind: 'opfs' };
-    if (into === 'stream' || (into === 'auto' && canStream() && largest > BLOB_BYTES_MAX)) return { kind: 'stream' };
-    if (largest > BLOB_BYTES_MAX) throw new SealiftError('too_large_here');
+    const bytes = alone ? this.progress.bytesTotal : this.archiveBytes();
+    if (into === 'opfs' || (into === 'auto' && (await canStage(bytes)))) return { kind: 'opfs' };
+    if (into === 'stream' || (into === 'auto' && canStream() && bytes > BLOB_BYTES_MAX)) return { kind: 'stream' };
+    if (bytes > BLOB_BYTES_MAX) throw new SealiftError('too_large_here');
     return { kind: 'blob' };
+  }
+
+  private isAlone(): boolean {
+    return this.listed.length === 1 && this.folders.length === 0;
+  }
+
+  private archiveBytes(): number {
+    const files = this.listed.map(({ safe, entry }) => ({ path: safe, bytes: entry.bytes, modified: null }));
+    return zipBytes([...this.folders.map((path) => ({ path: `${path}/`, bytes: 0, modified: null })), ...files]);
   }
 
   private async save(picked: Picked): Promise<void> {
     this.savingInto = picked.kind;
     this.tell('state');
-    switch (picked.kind) {
-      case 'file':
-        return this.run(filesToSave(this.listed, () => ({ kind: 'file', handle: picked.file })));
-      case 'folder': {
-        const handle = picked.folder;
-        const folders = this.folders.map((path) => ({ root: handle, path }));
-        return this.run(filesToSave(this.listed, ({ safe }) => ({ kind: 'folder', handle, path: safe })), folders);
-      }
-      case 'opfs':
-        return this.run(filesToSave(this.listed, () => ({ kind: 'opfs' })));
-      case 'blob':
-        return this.run(filesToSave(this.listed, () => ({ kind: 'blob' })));
-      case 'stream':
-        // Each stream is a download of its own and starts when its file does.
-        for (const listed of this.listed) await this.saveStreamed(listed);
+    if (picked.kind === 'file') return this.run(filesToSave(this.listed, () => ({ kind: 'file', handle: picked.file })));
+    if (picked.kind === 'folder') {
+      const handle = picked.folder;
+      const folders = this.folders.map((path) => ({ root: handle, path }));
+      return this.run(filesToSave(this.listed, ({ safe }) => ({ kind: 'folder', handle, path: safe })), { folders });
     }
+    // Without a dialog there is one file to hand over: the one, or an archive of all.
+    const target = await this.openTarget(picked.kind);
+    const transfer = target.kind === 'stream' ? [target.port] : [];
+    if (this.isAlone()) return this.run(filesToSave(this.listed, () => target), { transfer });
+    const files = filesToSave(this.listed, ({ safe, entry }) => ({ kind: 'zip', path: safe, modified: entry.modified?.getTime() ?? null }));
+    const folders = this.folders.map((path) => ({ root: null, path }));
+    return this.run(files, { folders, transfer, archive: target });
   }
 
-  private async saveStreamed(listed: Listed): Promise<void> {
-    const { port, stop } = await startStream(baseName(listed.safe), listed.entry.bytes);
+  private async openTarget(kind: 'opfs' | 'stream' | 'blob'): Promise<Target> {
+    if (kind !== 'stream') return { kind };
+    const bytes = this.isAlone() ? this.progress.bytesTotal : this.archiveBytes();
+    const { port, stop } = await startStream(this.fileName(), bytes);
     this.stopStream = stop;
-    await this.run(filesToSave([listed], () => ({ kind: 'stream', port })), [], [port]);
-    stop();
-    ({ bytesDone: this.bytesBefore, filesDone: this.filesBefore } = this.progress);
+    return { kind, port };
   }
 
-  private run(files: FileToSave[], folders: SaveOrder['folders'] = [], transfer: Transferable[] = []): Promise<void> {
-    return this.worker.call<void>('save', { job: this.job, files, folders } satisfies SaveOrder, transfer);
+  private fileName(): string {
+    if (this.isAlone()) return baseName(this.listed[0]!.safe);
+    return `${this.title.replace(/[\\/:*?"<>|\p{C}]/gu, '_').trim().slice(0, 80) || 'files'}.zip`;
+  }
+
+  private run(files: FileToSave[], more: { folders?: SaveOrder['folders']; archive?: Target; transfer?: Transferable[] } = {}): Promise<void> {
+    const { folders = [], archive = null, transfer = [] } = more;
+    return this.worker.call<void>('save', { job: this.job, files, folders, archive } satisfies SaveOrder, transfer);
   }
 
   private handedOver: Promise<void> = Promise.resolve();
 
   private heard({ bytesDone, filesDone, what }: SaveReport): void {
-    this.count(this.bytesBefore + bytesDone, this.filesBefore + filesDone);
+    this.count(bytesDone, filesDone);
     if (what.type === 'verifying' && this.state === 'running') this.enter('verifying');
-    if (what.type === 'file') {
-      if (this.state === 'verifying') this.enter('running');
-      const name = baseName(this.listed.find(({ entry }) => entry.id === what.entry)?.safe ?? 'file');
-      this.handedOver = this.handedOver.then(() => handOverOutcome(what.outcome, name));
+    if (what.type === 'file' && this.state === 'verifying') this.enter('running');
+    if (what.type === 'file' || what.type === 'archive') {
+      this.handedOver = this.handedOver.then(() => handOverOutcome(what.outcome, this.fileName()));
       this.handedOver.catch(() => {}); // told when it is awaited
     }
     if (what.type === 'notice') {
@@ -185,7 +202,7 @@ type Picked =
   | { kind: 'opfs' | 'stream' | 'blob' };
 
 /** One order for each sealed file: the members of a pack come out of one fetch. */
-function filesToSave(listed: Listed[], target: (entry: Listed) => Target): FileToSave[] {
+function filesToSave(listed: Listed[], target: (entry: Listed) => Target | InArchive): FileToSave[] {
   const files = new Map<SealedPlace, FileToSave>();
   for (const one of listed) {
     const file = files.get(one.place) ?? { place: one.place, sealed: one.sealed, members: [] };

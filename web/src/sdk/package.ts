@@ -84,7 +84,7 @@ export class Package {
     const chosen = entries === 'all' ? this.contents.entries : entries;
     const listed = chosen.map((entry) => this.listed.get(entry.id)).filter((entry) => entry !== undefined);
     const folders = entries === 'all' ? this.contents.folders : [];
-    return new DownloadJob(this.found.worker, listed, folders, options.into ?? 'auto');
+    return new DownloadJob(this.found.worker, listed, folders, this.contents.title, options.into ?? 'auto');
   }
 
   /**

@@ -1,5 +1,5 @@
 /** What a page and the worker of an opened package say to each other. */
-import type { Outcome, Target } from './sinks';
+import type { InArchive, Outcome, Target } from './sinks';
 
 /** Where a sealed file lies. */
 export type SealedPlace =
@@ -39,13 +39,16 @@ export interface FileToSave {
   place: SealedPlace;
   /** Its place in the manifest; null when there is no manifest. */
   sealed: number | null;
-  members: { entry: string; target: Target; offset: number; bytes: number; whole: boolean }[];
+  members: { entry: string; target: Target | InArchive; offset: number; bytes: number; whole: boolean }[];
 }
 
 export interface SaveOrder {
   job: number;
   files: FileToSave[];
-  folders: { root: FileSystemDirectoryHandle; path: string }[];
+  /** Folders to create: in a picked folder, or in the archive. */
+  folders: { root: FileSystemDirectoryHandle | null; path: string }[];
+  /** Where the archive goes that all files are put into; null when they are saved one by one. */
+  archive: Target | null;
 }
 
 /** What the worker tells while it saves. */
@@ -53,5 +56,5 @@ export interface SaveReport {
   job: number;
   bytesDone: number;
   filesDone: number;
-  what: { type: 'progress' | 'verifying' } | { type: 'notice'; code: string } | { type: 'file'; entry: string; outcome: Outcome };
+  what: { type: 'progress' | 'verifying' } | { type: 'notice'; code: string } | { type: 'file'; entry: string; outcome: Outcome } | { type: 'archive'; outcome: Outcome };
 }

@@ -12,6 +12,7 @@ import { startSibling } from './assets';
 import type { KeyringNeeds, ReceiveLink } from './kdf-answers';
 import type { FileToSave, Layout, ManifestAnswer, SaveOrder, SaveReport, SealedPlace } from './open-messages';
 import { createFolder, openSink, type Sink } from './sinks';
+import { ZipWriter } from './zip';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -110,12 +111,21 @@ class SaveJob {
   private paused: Promise<void> | null = null;
   private goOn: (() => void) | null = null;
   private cancelled = false;
+  private zip: ZipWriter | null = null;
 
   constructor(private readonly order: SaveOrder) {}
 
   async run(): Promise<void> {
-    for (const { root, path } of this.order.folders) await createFolder(root, path);
-    for (const file of this.order.files) await this.file(file);
+    const { archive, folders, files } = this.order;
+    if (archive) this.zip = new ZipWriter(await openSink(archive));
+    try {
+      for (const { root, path } of folders) await (root ? createFolder(root, path) : this.folderInArchive(path));
+      for (const file of files) await this.file(file);
+      if (this.zip) this.report({ type: 'archive', outcome: await this.zip.end() }, true);
+    } catch (error) {
+      await this.zip?.abort();
+      throw error;
+    }
     this.report({ type: 'progress' }, true);
   }
 
@@ -149,8 +159,8 @@ class SaveJob {
 
   /** A file by itself: each segment is written as it is opened. */
   private async intoOne(file: FileToSave, body: StoredBody, segments: SegmentOpener): Promise<void> {
-    const { entry, target } = file.members[0]!;
-    const sink = await openSink(target);
+    const member = file.members[0]!;
+    const sink = await this.sink(member);
     try {
       let held: Bytes | null = null;
       for await (const plain of this.segments(body, segments)) {
@@ -161,11 +171,21 @@ class SaveJob {
         this.advance(plain.length);
       }
       if (held) await sink.write(held);
-      await this.finish(entry, sink);
+      await this.finish(member.entry, sink);
     } catch (error) {
       await sink.abort();
       throw error;
     }
+  }
+
+  private sink({ target, bytes }: FileToSave['members'][number]): Promise<Sink> {
+    if (target.kind !== 'zip') return openSink(target);
+    const { path, modified } = target;
+    return this.zip!.entry({ path, bytes, modified });
+  }
+
+  private async folderInArchive(path: string): Promise<void> {
+    await (await this.zip!.entry({ path: `${path}/`, bytes: 0, modified: null })).finish();
   }
 
   /** Some members of a pack, which is at most 8 MiB: opened and verified first. */
@@ -180,16 +200,17 @@ class SaveJob {
         await this.member(content, member);
       }
     };
-    // Creating and closing a file is waiting for the most part.
-    await Promise.all(Array.from({ length: FILES_AT_ONCE }, saveSome));
+    // Creating and closing a file is waiting for the most part. An archive takes one after another.
+    await Promise.all(Array.from({ length: this.zip ? 1 : FILES_AT_ONCE }, saveSome));
   }
 
-  private async member(content: Blob, { entry, target, offset, bytes }: FileToSave['members'][number]): Promise<void> {
-    const sink = await openSink(target);
+  private async member(content: Blob, member: FileToSave['members'][number]): Promise<void> {
+    const { entry, offset, bytes } = member;
+    const sink = await this.sink(member);
     try {
-      const member = new Uint8Array(await content.slice(offset, offset + bytes).arrayBuffer());
-      if (member.length !== bytes) throw new SealiftError('content_mismatch');
-      if (member.length) await sink.write(member);
+      const plain = new Uint8Array(await content.slice(offset, offset + bytes).arrayBuffer());
+      if (plain.length !== bytes) throw new SealiftError('content_mismatch');
+      if (plain.length) await sink.write(plain);
       this.advance(bytes);
       await this.finish(entry, sink);
     } catch (error) {

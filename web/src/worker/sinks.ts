@@ -28,6 +28,13 @@ export type Target =
   | { kind: 'stream'; port: MessagePort }
   | { kind: 'blob' };
 
+/** A place in the archive that a download is put into. */
+export interface InArchive {
+  kind: 'zip';
+  path: string;
+  modified: number | null;
+}
+
 /** Folder of the origin's private file system in which downloads are put together. */
 export const STAGING = 'sealift-downloads';
 
