@@ -118,7 +118,7 @@ fn title_and_note_are_listed_without_fetching_anything_else() {
 }
 
 #[test]
-fn a_package_kept_encrypted_opens_later_without_the_relay() {
+fn l3_a_package_kept_encrypted_opens_later_without_the_relay() {
     let (mut relay, dir) = (Relay::start(), folder());
     let sent = dir.path().join("sent");
     for number in 0..40u64 {

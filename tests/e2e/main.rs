@@ -1,6 +1,9 @@
 //! What the whole product promises, seen from outside: the real relay as its own process, the real
 //! command line, and nothing else. One module per promise.
 
+// Helpers of tests are tests, too.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod authority;
 mod bodies;
 mod exchange;

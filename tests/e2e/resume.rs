@@ -149,3 +149,35 @@ fn an_encrypted_copy_goes_on_in_a_later_run() {
         sha256_of(&dir.path().join("a.bin"))
     );
 }
+
+#[test]
+fn only_what_is_missing_is_fetched_again() {
+    let (relay, dir) = (Relay::start(), folder());
+    let sent = dir.path().join("sent");
+    for number in 0..30u64 {
+        write_random(sent.join(format!("small {number}")), 1_000 + number, number);
+    }
+    write_random(sent.join("large"), 20_000_000, 99);
+    let link = Link::to(relay.address());
+    let address = links(&sending(&link.url(), &[&sent]).succeeds()).receive;
+    let got = dir.path().join("got");
+    receive(&address, &got);
+    fs::remove_file(got.join("sent/small 7")).unwrap();
+    let before = link.carried_bytes();
+    receive(&address, &got);
+    assert!(
+        link.carried_bytes() - before < 1_000_000,
+        "the large file was fetched again"
+    );
+    sealift_tests::same_content(&sent, &got.join("sent"));
+
+    // Another file under one of the names is not taken for it, and not replaced.
+    fs::write(got.join("sent/large"), "mine").unwrap();
+    assert_eq!(
+        receiving(&address, &got).fails_with(4).error_code(),
+        "exists"
+    );
+    assert_eq!(fs::read(got.join("sent/large")).unwrap(), b"mine");
+    receiving(&address, &got).arg("--overwrite").succeeds();
+    sealift_tests::same_content(&sent, &got.join("sent"));
+}

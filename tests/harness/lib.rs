@@ -7,6 +7,9 @@
 //!
 //! Start with [`Relay::start`] and [`Sealift::new`].
 
+// Linked into tests alone, where a panic is how something is said to be wrong.
+#![allow(clippy::panic)]
+
 mod binaries;
 mod content;
 mod link;

@@ -50,6 +50,8 @@ pub(crate) struct Contents {
     written: Vec<bool>,
     /// Whether a manifest says which seal each file must have.
     pinned: bool,
+    /// Whether files of an earlier run are left alone.
+    continues: bool,
     terminal: Terminal,
 }
 
@@ -89,6 +91,7 @@ impl Contents {
             paths,
             written,
             pinned: true,
+            continues: false,
             terminal: terminal.clone(),
         })
     }
@@ -147,6 +150,14 @@ impl Contents {
         })
     }
 
+    /// Leaves files of an earlier run alone.
+    pub(crate) fn continuing(self) -> Self {
+        Self {
+            continues: true,
+            ..self
+        }
+    }
+
     /// What the package says about itself.
     pub(crate) fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -190,8 +201,12 @@ impl Contents {
         }
     }
 
-    /// Whether a file is there already, by size and time.
+    /// Whether a file is left alone because it is there already, by size and time: only where a
+    /// package may be received in several runs.
     pub(crate) fn is_here(&self, file: usize) -> bool {
+        if !self.continues {
+            return false;
+        }
         let entry = &self.manifest.files[file];
         let Some(target) = self.target() else {
             return false;
@@ -244,7 +259,9 @@ impl Contents {
             )?;
             self.check_seal(sealed, &seal)?;
             for member in members {
-                self.write_member(member, &pack)?;
+                if !self.is_here(member) {
+                    self.write_member(member, &pack)?;
+                }
             }
             return Ok(());
         }

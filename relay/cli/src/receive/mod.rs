@@ -129,7 +129,7 @@ pub(crate) fn run(arguments: &Receive, terminal: &Terminal) -> Result<()> {
     let output = Output::open(arguments.output.as_deref(), arguments.overwrite)?;
     let bytes_total = manifest.files.iter().map(|file| file.bytes).sum();
     let listing = check_listing(&listing, &manifest)?;
-    let contents = Contents::new(manifest, output, terminal)?;
+    let contents = Contents::new(manifest, output, terminal)?.continuing();
     let progress = Progress::new(terminal, "Receiving", Some(bytes_total));
     let mut receiving = Receiving {
         remote,
