@@ -13,6 +13,8 @@ import { noProgress, type Progress, type SendOptions, type SendResult, type Send
 /** How long a cancelled job waits for the relay to confirm that the package is gone. */
 const CANCEL_MS = 5000;
 const LANES_MAX = 8;
+/** Two lanes keep the tab under 200 MiB and a local network full; each further one costs about 60 MiB. */
+const LANES_DEFAULT_MIN = 2;
 
 /**
  * One package on its way.
@@ -98,7 +100,7 @@ export class SendJob extends EventTarget {
       expiresInSeconds: options.expiresInSeconds ?? null,
       grant: options.grant ?? null,
       transports: options.transports ?? ['webtransport', 'websocket'],
-      lanesMax: Math.min(options.lanesMax ?? LANES_MAX, LANES_MAX),
+      lanesMax: Math.min(options.lanesMax ?? defaultLanes(), LANES_MAX),
       engine: options.engine ?? 'auto',
     };
     worker.postMessage({ type: 'start', order } satisfies ToControl);
@@ -174,4 +176,9 @@ export class SendJob extends EventTarget {
   private tell(name: string, detail?: unknown): void {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
+}
+
+/** As many lanes as there are cores to seal for them. The session opens fewer when more do not help. */
+function defaultLanes(): number {
+  return Math.max(LANES_DEFAULT_MIN, navigator.hardwareConcurrency || 0);
 }

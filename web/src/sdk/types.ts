@@ -33,7 +33,7 @@ export interface SendOptions {
   grant?: string;
   /** Restrict to these, in this order. Default: WebTransport, then WebSocket. */
   transports?: Transport[];
-  /** At most this many connections at once; never more than 8. */
+  /** At most this many connections at once, never more than 8. Default: as many as there are cores, at least 2. */
   lanesMax?: number;
   /** Which implementation of AES-256-GCM seals; the bytes are the same. Default: the faster one that passes its self-test. */
   engine?: 'auto' | 'webcrypto' | 'wasm';
