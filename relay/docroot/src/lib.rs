@@ -34,7 +34,7 @@ pub use read::Reader;
 pub use upload::{PartWriter, Upload};
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Free space that an upload must leave on the disk unless the operator says otherwise: 256 MiB.
 pub const FREE_BYTES_MIN: u64 = 256 << 20;
@@ -53,6 +53,8 @@ pub struct Stat {
 pub struct Docroot {
     disk: Arc<dyn Disk>,
     free_bytes_min: u64,
+    /// Held while room is looked for and taken.
+    reserving: Arc<Mutex<()>>,
 }
 
 impl Docroot {
@@ -70,6 +72,7 @@ impl Docroot {
         Self {
             disk,
             free_bytes_min,
+            reserving: Arc::default(),
         }
     }
 

@@ -1,12 +1,12 @@
 //! Uploads: bytes arrive in `NAME.partial`, part by part, and appear under NAME at the commit.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use crate::sync::GroupSync;
-use crate::{DiskFile, Docroot, DocrootError, Name, disk};
+use crate::{Disk, DiskFile, Docroot, DocrootError, Name, disk};
 
 /// An upload in progress. Cheap to clone; clones share the file and its syncs.
 #[derive(Clone)]
@@ -27,20 +27,18 @@ impl Docroot {
     /// [`DocrootError::Exists`] when it was committed before; [`DocrootError::Storage`].
     pub async fn create(&self, name: &Name, length_bytes: u64) -> Result<Upload, DocrootError> {
         let (name, free_bytes_min) = (name.clone(), self.free_bytes_min);
+        let reserving = Arc::clone(&self.reserving);
         let file = self
             .call(move |disk| {
                 let (folder, partial) = (name.folder(), name.partial());
-                if disk.open(folder, name.leaf(), false).is_ok() {
+                if present(disk, folder, name.leaf())?.is_some() {
                     return Err(DocrootError::Exists);
                 }
-                let present = disk
-                    .open(folder, &partial, false)
-                    .and_then(|file| file.length_bytes())
-                    .unwrap_or(0);
-                let wanted = length_bytes
-                    .saturating_sub(present)
-                    .saturating_add(free_bytes_min);
-                if disk.free_bytes()? < wanted {
+                let present = present(disk, folder, &partial)?.unwrap_or(0);
+                // One at a time: two that see the same free bytes must not both take them.
+                let _one = reserving.lock().unwrap_or_else(PoisonError::into_inner);
+                let missing = length_bytes.saturating_sub(present);
+                if missing > 0 && disk.free_bytes()? < missing.saturating_add(free_bytes_min) {
                     return Err(DocrootError::DiskFull);
                 }
                 disk.make_folder(folder)?;
@@ -109,6 +107,15 @@ impl Docroot {
     }
 }
 
+/// The length of a file that is there. Only a name that nothing lies under is absent.
+fn present(disk: &dyn Disk, folder: &str, leaf: &str) -> Result<Option<u64>, DocrootError> {
+    match disk.open(folder, leaf, false) {
+        Ok(file) => Ok(Some(file.length_bytes()?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn check_length(file: &dyn DiskFile, expected: u64) -> Result<(), DocrootError> {
     let found = file.length_bytes()?;
     if found == expected {
@@ -161,6 +168,19 @@ impl PartWriter {
     /// Those of the write before; [`DocrootError::OutOfRange`] past the part's end;
     /// [`DocrootError::SyncFailed`] when a sync failed since the part began.
     pub async fn write(&mut self, slices: Vec<Bytes>) -> Result<(), DocrootError> {
+        self.write_holding(slices, ()).await
+    }
+
+    /// Like [`Self::write`]; `hold` is dropped when this write has ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write`].
+    pub async fn write_holding(
+        &mut self,
+        slices: Vec<Bytes>,
+        hold: impl Send + 'static,
+    ) -> Result<(), DocrootError> {
         let length: u64 = slices.iter().map(|slice| slice.len() as u64).sum();
         let offset = self.position;
         if length > self.end - offset {
@@ -173,7 +193,9 @@ impl PartWriter {
         self.position += length;
         let (file, here) = (Arc::clone(&self.upload.file), self.upload.here);
         self.writing = Some(disk::start(here, move || {
-            Ok(file.write_at(offset, &slices)?)
+            let written = file.write_at(offset, &slices);
+            drop((slices, hold));
+            Ok(written?)
         }));
         Ok(())
     }
