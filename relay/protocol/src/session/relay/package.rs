@@ -136,7 +136,8 @@ impl RelaySession {
         result: Result<StorageAnswer, StorageError>,
     ) {
         let failed = result.err().map(code_of);
-        if failed.is_none() {
+        // Deleted meanwhile, it stays deleted.
+        if failed.is_none() && self.package != Package::Gone {
             self.package = Package::Open {
                 keyring_sha256,
                 draft_sha256,
@@ -145,6 +146,7 @@ impl RelaySession {
         for &lane in lanes {
             self.count_request(lane, -1);
             match failed {
+                None if self.package == Package::Gone => self.refuse(lane, Code::NotFound, None),
                 None => self.answer_created(lane, true, keyring_sha256),
                 Some(code) => self.refuse(lane, code, None),
             }
