@@ -54,14 +54,19 @@ impl OpenAttempt {
         }
     }
 
-    /// Checks and writes the next bytes. Bytes of an attempt that is over are dropped.
+    /// Checks and writes the next bytes; `hold` is dropped when they are written. Bytes of an attempt that is
+    /// over are dropped.
     ///
     /// # Errors
     ///
     /// [`Code::BadFraming`], or why the docroot did not take them. The attempt has failed then.
-    pub(crate) async fn write(&self, slices: Vec<Bytes>) -> Result<(), Code> {
+    pub(crate) async fn write(
+        &self,
+        slices: Vec<Bytes>,
+        hold: impl Send + 'static,
+    ) -> Result<(), Code> {
         let mut work = self.work.lock().await;
-        let result = work.write(slices).await;
+        let result = work.write(slices, hold).await;
         if let Err(code) = result {
             work.end(State::Failed(code)).await;
         }
@@ -112,7 +117,7 @@ impl OpenAttempt {
 }
 
 impl Work {
-    async fn write(&mut self, slices: Vec<Bytes>) -> Result<(), Code> {
+    async fn write(&mut self, slices: Vec<Bytes>, hold: impl Send + 'static) -> Result<(), Code> {
         let (State::Writing(writer), Some(reader)) = (&mut self.state, &mut self.reader) else {
             return Ok(());
         };
@@ -125,7 +130,7 @@ impl Work {
             keep_last(tail, &slices);
         }
         writer
-            .write(slices)
+            .write_holding(slices, hold)
             .await
             .map_err(|error| storage_code(&error))?;
         self.left = self.left.saturating_sub(length);

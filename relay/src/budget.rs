@@ -6,14 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What a lane holds while a part is under way: one slice being received, one being written.
-const PART_BYTES: u32 = 2 << 20;
+/// Less memory than this does not let lanes work side by side.
+pub(crate) const MEMORY_BYTES_MIN: u64 = 16 << 20;
 /// The unit of the memory budget: semaphores count to 2^32 only on some machines.
 const UNIT_BYTES: u32 = 1 << 10;
 
 /// The limits.
 pub(crate) struct Budget {
-    memory: Arc<Semaphore>,
+    /// For data that is being written. Whoever holds some waits for the disk alone, so it always comes back.
+    data: Arc<Semaphore>,
+    /// For what WebTransport may have under way; kept while a lane lasts.
+    windows: Arc<Semaphore>,
     lanes: Arc<Semaphore>,
     lanes_per_address_max: u32,
     by_address: Arc<Mutex<HashMap<IpAddr, u32>>>,
@@ -28,10 +31,12 @@ pub(crate) struct Admission {
 
 impl Budget {
     pub(crate) fn new(memory_bytes: u64, lanes_max: u32, lanes_per_address_max: u32) -> Self {
-        let units = (memory_bytes / u64::from(UNIT_BYTES))
-            .clamp(u64::from(PART_BYTES / UNIT_BYTES), 1 << 28);
+        let units = memory_bytes.max(MEMORY_BYTES_MIN) / u64::from(UNIT_BYTES);
+        let data = (units / 4).min(1 << 28);
+        let windows = (units - data).min(1 << 28);
         Self {
-            memory: Arc::new(Semaphore::new(units as usize)),
+            data: Arc::new(Semaphore::new(data as usize)),
+            windows: Arc::new(Semaphore::new(windows as usize)),
             lanes: Arc::new(Semaphore::new(lanes_max as usize)),
             lanes_per_address_max,
             by_address: Arc::default(),
@@ -58,17 +63,19 @@ impl Budget {
         })
     }
 
-    /// Memory for a part under way; waits for it.
-    pub(crate) async fn part(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.memory)
-            .acquire_many_owned(PART_BYTES / UNIT_BYTES)
+    /// Memory for bytes that are to be written; waits for it. They were received, so a lane has little of them.
+    pub(crate) async fn data(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let most = MEMORY_BYTES_MIN as usize / 4;
+        let units = bytes.min(most).div_ceil(UNIT_BYTES as usize);
+        Arc::clone(&self.data)
+            .acquire_many_owned(u32::try_from(units).ok()?)
             .await
             .ok()
     }
 
     /// Memory for a receive window, if there is any just now.
     pub(crate) fn window(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.memory)
+        Arc::clone(&self.windows)
             .try_acquire_many_owned(bytes.div_ceil(UNIT_BYTES))
             .ok()
     }

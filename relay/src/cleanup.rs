@@ -25,7 +25,7 @@ pub(crate) async fn round(relay: &Relay) {
     match relay.sqlite.expired(now).await {
         Ok(expired) => {
             for package in expired {
-                match relay.packages.expire(relay, package).await {
+                match relay.packages.expire(relay, package, now).await {
                     Ok(()) => {
                         tracing::debug!("a package whose time was over was deleted or prolonged")
                     }

@@ -38,13 +38,20 @@ pub(crate) struct Peer(SocketAddr);
 impl Peer {
     /// The client's address: the connection's, or what the proxy in front reports.
     pub(crate) fn client(self, settings: &Settings, headers: &HeaderMap) -> IpAddr {
-        let forwarded = headers
-            .get("x-forwarded-for")
-            .filter(|_| settings.tls_at_proxy);
+        // The last entry of the last line is the proxy's own word; all before it anybody may have written.
+        let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
         forwarded
-            .and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok())
+            .filter(|_| settings.tls_at_proxy)
+            .and_then(|value| address(value.to_str().ok()?.rsplit(',').next()?.trim()))
             .unwrap_or(self.0.ip())
     }
+}
+
+/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:80`.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+    let ip = bare.unwrap_or(text).parse().ok();
+    ip.or_else(|| text.parse::<SocketAddr>().ok().map(|with| with.ip()))
 }
 
 /// Serves connections until told to stop; then waits a little for requests under way.
@@ -130,4 +137,36 @@ where
         .watch(connection.into_owned())
         .await
         .map_err(anyhow::Error::from_boxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behind_a_proxy_its_own_last_word_names_the_client() {
+        let mut settings = Settings::local("data".into());
+        let peer = Peer("10.0.0.1:5".parse().unwrap());
+        let mut headers = HeaderMap::new();
+        headers.append(
+            "x-forwarded-for",
+            "198.51.100.1, 198.51.100.2".parse().unwrap(),
+        );
+        headers.append(
+            "x-forwarded-for",
+            "198.51.100.3, 192.0.2.1:80".parse().unwrap(),
+        );
+        assert_eq!(peer.client(&settings, &headers).to_string(), "10.0.0.1");
+        settings.tls_at_proxy = true;
+        assert_eq!(peer.client(&settings, &headers).to_string(), "192.0.2.1");
+        for (text, expected) in [
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("[2001:db8::1]", Some("2001:db8::1")),
+            ("[2001:db8::1]:80", Some("2001:db8::1")),
+            ("unknown", None),
+        ] {
+            let found = address(text).map(|ip| ip.to_string());
+            assert_eq!(found.as_deref(), expected, "{text}");
+        }
+    }
 }

@@ -34,31 +34,13 @@ impl Grants {
     /// When the file cannot be read or written, or does not hold 32 bytes.
     pub fn open(secrets: &Path) -> io::Result<Self> {
         let path = secrets.join("grants.key");
-        let mut key = Zeroizing::new([0; 32]);
-        match std::fs::read(&path) {
-            Ok(bytes) => {
-                let bytes = Zeroizing::new(bytes);
-                let wrong = || {
-                    io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        "grants.key does not hold 32 bytes",
-                    )
-                };
-                *key = bytes.as_slice().try_into().map_err(|_| wrong())?;
-            }
+        match read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                getrandom::fill(&mut *key).map_err(io::Error::other)?;
-                let mut file = std::fs::OpenOptions::new()
-                    .write(true)
-                    .create_new(true)
-                    .mode(0o600)
-                    .open(&path)?;
-                file.write_all(&*key)?;
-                file.sync_all()?;
+                make(secrets, &path)?;
+                read(&path)
             }
-            Err(error) => return Err(error),
+            result => result,
         }
-        Ok(Self { key })
     }
 
     /// A new grant that allows `bytes_max` bytes of sealed bodies until `expires_at`, in seconds since 1970.
@@ -106,6 +88,7 @@ impl Grants {
         Ok(GrantUse {
             id: *id,
             bytes_max: u64::from_be_bytes(bytes_max),
+            expires_at: u64::from_be_bytes(*expires_at),
         })
     }
 
@@ -115,6 +98,42 @@ impl Grants {
         mac.update(claims);
         mac
     }
+}
+
+fn read(path: &Path) -> io::Result<Grants> {
+    let bytes = Zeroizing::new(std::fs::read(path)?);
+    let wrong = || {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            "grants.key does not hold 32 bytes",
+        )
+    };
+    let key = bytes.as_slice().try_into().map_err(|_| wrong())?;
+    Ok(Grants {
+        key: Zeroizing::new(key),
+    })
+}
+
+/// Makes a key, whole or not at all. When another process was quicker, its key stays.
+fn make(secrets: &Path, path: &Path) -> io::Result<()> {
+    let mut key = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *key).map_err(io::Error::other)?;
+    let aside = secrets.join(format!("grants.key.next-{}", std::process::id()));
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&aside)?;
+    file.write_all(&*key)?;
+    file.sync_all()?;
+    let linked = std::fs::hard_link(&aside, path);
+    std::fs::remove_file(&aside)?;
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    std::fs::File::open(secrets)?.sync_all()
 }
 
 #[cfg(test)]
@@ -159,5 +178,10 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(
+            std::fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "nothing is left aside"
+        );
     }
 }

@@ -11,7 +11,7 @@ use sealift_protocol::Code;
 use sealift_protocol::frame::{Decoder, Frame, control_frame};
 use sealift_protocol::limits::{ANSWER_MAX, HELLO_MAX, LANE_IDLE_MAX};
 use sealift_protocol::message::{ClientMessage, Hello, RelayMessage};
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
 use crate::budget::Budget;
@@ -34,8 +34,7 @@ where
         let hello = timeout(HELLO_MAX, hello(&mut input, &mut decoder))
             .await
             .map_err(|_| Code::Malformed)??;
-        let (package, negotiated) = relay.packages.admit(&relay, &hello).await?;
-        package.open(hello, negotiated)
+        relay.packages.admit(&relay, hello).await
     };
     let (lane, inbox) = match opened.await {
         Ok(opened) => opened,
@@ -54,10 +53,9 @@ where
         gathered: Vec::new(),
         length: 0,
         budget: &relay.budget,
-        held: None,
-        left: 0,
+        ended: &ended,
     };
-    let end = reader.read(&mut input, &mut decoder, &ended).await;
+    let end = reader.read(&mut input, &mut decoder).await;
     tracing::debug!(end, "a lane ended");
     let package = reader.lane.package_id();
     drop(reader);
@@ -110,9 +108,8 @@ struct Reader<'a> {
     gathered: Vec<Bytes>,
     length: usize,
     budget: &'a Budget,
-    /// Memory for the part under way, and how many of its bytes are still to come.
-    held: Option<OwnedSemaphorePermit>,
-    left: u64,
+    /// The client does not take answers any more, or was told the last one.
+    ended: &'a Notify,
 }
 
 impl Reader<'_> {
@@ -121,7 +118,6 @@ impl Reader<'_> {
         &mut self,
         input: &mut (impl Stream<Item = Bytes> + Unpin),
         decoder: &mut Decoder,
-        ended: &Notify,
     ) -> &'static str {
         loop {
             loop {
@@ -151,7 +147,7 @@ impl Reader<'_> {
                             Ok(next) => next,
                             Err(_) => return "idle",
                         },
-                        () = ended.notified() => return "ended",
+                        () = self.ended.notified() => return "ended",
                     }
                 }
             };
@@ -184,14 +180,13 @@ impl Reader<'_> {
                 let message = ClientMessage::decode(&bytes).map_err(|_| Closed)?;
                 match &message {
                     ClientMessage::Hello(_) => return Err(Closed),
-                    ClientMessage::BeginPart { length, .. } => {
-                        self.left = *length;
-                        if self.held.is_none() {
-                            // This lane is simply not read while it waits for memory.
-                            self.held = self.budget.part().await;
-                        }
-                    }
-                    ClientMessage::CancelPart { .. } => self.held = None,
+                    // This lane is simply not read while much is under way.
+                    ClientMessage::Create(_)
+                    | ClientMessage::AddFile { .. }
+                    | ClientMessage::CommitFile { .. } => tokio::select! {
+                        () = self.lane.room() => {}
+                        () = self.ended.notified() => return Err(Closed),
+                    },
                     _ => {}
                 }
                 self.lane.message(message);
@@ -204,12 +199,8 @@ impl Reader<'_> {
         if self.gathered.is_empty() {
             return Ok(());
         }
-        self.left = self.left.saturating_sub(self.length as u64);
         self.length = 0;
-        let result = self.lane.data(std::mem::take(&mut self.gathered)).await;
-        if self.left == 0 {
-            self.held = None;
-        }
-        result
+        let slices = std::mem::take(&mut self.gathered);
+        self.lane.data(slices, self.budget, self.ended).await
     }
 }

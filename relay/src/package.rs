@@ -4,25 +4,32 @@
 //! asks where the next bytes belong, and writes them to the attempt itself.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use sealift_protocol::limits::{FILES_MAX, LANE_REQUESTS_MAX, RELAY_LANES_MAX};
 use sealift_protocol::message::{ClientMessage, Hello, Negotiated, PackageState, RelayMessage};
 use sealift_protocol::session::{
-    RelayAction, RelayEvent, RelayPolicy, RelaySession, Route, Snapshot,
+    RelayAction, RelayEvent, RelayPolicy, RelaySession, Route, Snapshot, StorageAnswer,
+    StorageError, StorageRequest,
 };
 use sealift_protocol::{Code, Epoch, LaneId, PackageId};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use crate::attempt::OpenAttempt;
+use crate::budget::Budget;
 use crate::records::{self, AttemptKey, GrantUse};
 use crate::store::{Storage, Store};
 
 /// Messages that may wait for a lane's client to read them. One that lets more pile up is cut off.
 const OUTBOX_MESSAGES: usize = 4 * LANE_REQUESTS_MAX;
+
+/// Requests of one package that sync the disk several times, at once.
+const REQUESTS: usize = 16;
 
 /// A live package.
 pub(crate) struct Package {
@@ -30,6 +37,8 @@ pub(crate) struct Package {
     origin: Instant,
     state: Mutex<State>,
     wake: Arc<Notify>,
+    /// Requests that sync the disk several times.
+    requests: Arc<Semaphore>,
 }
 
 struct State {
@@ -83,6 +92,7 @@ impl Package {
                 closed: None,
             }),
             wake: Arc::default(),
+            requests: Arc::new(Semaphore::new(REQUESTS)),
         });
         tokio::spawn(keep_time(Arc::downgrade(&package)));
         package
@@ -210,13 +220,33 @@ impl Package {
                 RelayAction::Storage { ticket, request } => {
                     let package = Arc::clone(self);
                     tokio::spawn(async move {
-                        let result = package.store.execute(request).await;
+                        let result = package.execute(request).await;
                         package.handle(RelayEvent::Stored { ticket, result });
                     });
                 }
             }
         }
         self.wake.notify_one();
+    }
+}
+
+impl Package {
+    /// Every request is answered, whatever happens: its client waits for that.
+    async fn execute(&self, request: StorageRequest) -> Result<StorageAnswer, StorageError> {
+        let heavy = matches!(
+            request,
+            StorageRequest::Create { .. }
+                | StorageRequest::AddFile { .. }
+                | StorageRequest::CommitFile { .. }
+        );
+        let _one = match heavy {
+            true => self.requests.acquire().await.ok(),
+            false => None,
+        };
+        AssertUnwindSafe(self.store.execute(request))
+            .catch_unwind()
+            .await
+            .unwrap_or(Err(StorageError::Code(Code::Internal)))
     }
 }
 
@@ -253,14 +283,30 @@ impl Lane {
         });
     }
 
-    /// The next bytes of this lane's current part. Returns when the write before this one has ended.
+    /// Waits until few requests that sync the disk are under way for the package.
+    pub(crate) async fn room(&self) {
+        drop(self.package.requests.acquire().await);
+    }
+
+    /// The next bytes of this lane's current part. Returns when the write before this one has ended. `ended`
+    /// tells that the client is gone while they wait.
     ///
     /// # Errors
     ///
     /// [`Closed`]: end the lane.
-    pub(crate) async fn data(&mut self, slices: Vec<Bytes>) -> Result<(), Closed> {
+    pub(crate) async fn data(
+        &mut self,
+        slices: Vec<Bytes>,
+        budget: &Budget,
+        ended: &Notify,
+    ) -> Result<(), Closed> {
         let length = slices.iter().map(Bytes::len).sum();
         loop {
+            // Before the bytes count as arrived: from there on nothing but the disk may hold them up.
+            let memory = tokio::select! {
+                memory = budget.data(length) => memory,
+                () = ended.notified() => return Err(Closed),
+            };
             match self.package.route(self.id, length) {
                 Route::Write {
                     file,
@@ -271,7 +317,7 @@ impl Lane {
                 } => {
                     let key = self.package.store.key(file, part, epoch, attempt);
                     if let Some(open) = self.attempt(key)
-                        && let Err(code) = open.write(slices).await
+                        && let Err(code) = open.write(slices, memory).await
                     {
                         self.package.handle(RelayEvent::AttemptFailed {
                             file,
@@ -284,7 +330,13 @@ impl Lane {
                     return Ok(());
                 }
                 Route::Discard => return Ok(()),
-                Route::Hold => self.ready.notified().await,
+                Route::Hold => {
+                    drop(memory);
+                    tokio::select! {
+                        () = self.ready.notified() => {}
+                        () = ended.notified() => return Err(Closed),
+                    }
+                }
                 Route::Violation => return Err(Closed),
             }
         }

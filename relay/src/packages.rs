@@ -3,68 +3,79 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sealift_protocol::message::{Hello, Negotiated, sha256};
+use sealift_protocol::message::{Hello, Negotiated, RelayMessage, sha256};
 use sealift_protocol::{Code, OwnerToken, PackageId, Sha256Hash};
 use subtle::ConstantTimeEq as _;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 
 use crate::clock;
-use crate::package::Package;
-use crate::records::{Change, GrantUse};
+use crate::package::{Lane, Package};
+use crate::records::{self, Change, GrantUse};
 use crate::relay::Relay;
 
 /// The live packages.
 #[derive(Default)]
 pub(crate) struct Packages {
-    live: Mutex<HashMap<PackageId, Arc<Package>>>,
+    live: Mutex<Live>,
+}
+
+#[derive(Default)]
+struct Live {
+    sessions: HashMap<PackageId, Arc<Package>>,
+    /// Counts sessions that ended: what was read from the records before that may be old.
+    ended: u64,
+}
+
+impl Live {
+    fn remove(&mut self, id: PackageId) -> Option<Arc<Package>> {
+        self.ended += 1;
+        self.sessions.remove(&id)
+    }
 }
 
 impl Packages {
-    /// The package that a client says hello to, if it may send into it. The owner token decides (rule L4);
-    /// a package that does not exist yet needs a grant.
+    /// Opens a lane to the package that a client says hello to, if it may send into it. The owner token decides
+    /// (rule L4); a package that does not exist yet needs a grant.
     pub(crate) async fn admit(
         &self,
         relay: &Relay,
-        hello: &Hello,
-    ) -> Result<(Arc<Package>, Negotiated), Code> {
-        let negotiated = Negotiated::from_hello(hello)?;
-        if relay.is_draining() {
-            return Err(Code::Draining);
-        }
+        hello: Hello,
+    ) -> Result<(Lane, mpsc::Receiver<RelayMessage>), Code> {
+        let negotiated = Negotiated::from_hello(&hello)?;
         let owner = sha256(&hello.owner_token.0);
-        let mut live = self.live.lock().await;
-        if let Some(package) = live.get(&hello.package) {
-            same(package.store().owner_sha256(), owner)?;
-            return Ok((Arc::clone(package), negotiated));
+        loop {
+            let ended = {
+                let live = self.live.lock().await;
+                if relay.is_draining() {
+                    return Err(Code::Draining);
+                }
+                if let Some(package) = live.sessions.get(&hello.package) {
+                    same(package.store().owner_sha256(), owner)?;
+                    return package.open(hello, negotiated);
+                }
+                live.ended
+            };
+            // Others go on meanwhile; so it is looked again whether one of them was quicker.
+            let (known, grant) = load(relay, &hello, owner).await?;
+            let mut live = self.live.lock().await;
+            if live.ended != ended || live.sessions.contains_key(&hello.package) {
+                continue;
+            }
+            if relay.is_draining() {
+                return Err(Code::Draining);
+            }
+            let storage = Arc::clone(&relay.storage);
+            let package = Package::new(storage, hello.package, known.as_ref(), owner, grant);
+            live.sessions.insert(hello.package, Arc::clone(&package));
+            // Under the lock: a session without lanes may be forgotten at any time.
+            return package.open(hello, negotiated);
         }
-        let known = relay
-            .storage
-            .records
-            .package(hello.package)
-            .await
-            .map_err(|_| Code::StorageFailed)?;
-        let grant = match &known {
-            Some(package) if package.deleting => return Err(Code::NotFound),
-            Some(package) if package.expires_at <= clock::unix_seconds() => {
-                return Err(Code::Expired);
-            }
-            Some(package) => {
-                same(package.owner_sha256, owner)?;
-                prolong(relay, hello.package).await?;
-                None
-            }
-            None => may_create(relay, hello.grant.as_deref())?,
-        };
-        let storage = Arc::clone(&relay.storage);
-        let package = Package::new(storage, hello.package, known.as_ref(), owner, grant);
-        live.insert(hello.package, Arc::clone(&package));
-        Ok((package, negotiated))
     }
 
     /// Deletes a package for whoever has its owner token. Its lanes are closed.
     pub(crate) async fn delete(
         &self,
-        relay: &Relay,
+        relay: &Arc<Relay>,
         id: PackageId,
         token: &OwnerToken,
     ) -> Result<(), Code> {
@@ -78,28 +89,37 @@ impl Packages {
             .filter(|package| !package.deleting)
             .ok_or(Code::NotFound)?;
         same(known.owner_sha256, sha256(&token.0))?;
-        self.remove(relay, id).await
+        // On its own task: a caller that goes away does not leave it half done.
+        let deleting = Change::Deleting { package: id };
+        let relay = Arc::clone(relay);
+        tokio::spawn(async move { relay.packages.remove(&relay, id, deleting).await })
+            .await
+            .unwrap_or(Err(Code::Internal))
     }
 
     /// Deletes a package whose time is over, unless someone is sending into it: that prolongs it.
-    pub(crate) async fn expire(&self, relay: &Relay, id: PackageId) -> Result<(), Code> {
-        let is_live = self.live.lock().await.contains_key(&id);
+    pub(crate) async fn expire(&self, relay: &Relay, id: PackageId, now: u64) -> Result<(), Code> {
+        let is_live = self.live.lock().await.sessions.contains_key(&id);
         if is_live && prolong(relay, id).await? {
             return Ok(());
         }
-        self.remove(relay, id).await
+        self.remove(relay, id, Change::Expire { package: id, now })
+            .await
     }
 
-    async fn remove(&self, relay: &Relay, id: PackageId) -> Result<(), Code> {
-        // Recorded first, so that no new session starts on it once the live one is gone.
-        let deleting = Change::Deleting { package: id };
-        relay
+    /// `deleting` is recorded first, so that no new session starts on it once the live one is gone. When it does
+    /// not hold, the package was finished or prolonged meanwhile, or is gone.
+    async fn remove(&self, relay: &Relay, id: PackageId, deleting: Change) -> Result<(), Code> {
+        let holds = relay
             .storage
             .records
             .apply(deleting)
             .await
             .map_err(|_| Code::StorageFailed)?;
-        let live = self.live.lock().await.remove(&id);
+        if !holds {
+            return Ok(());
+        }
+        let live = self.live.lock().await.remove(id);
         match live {
             Some(package) => {
                 package.shut(Code::NotFound).await;
@@ -112,12 +132,17 @@ impl Packages {
     /// Forgets sessions that nobody has used for a while. Their unfinished packages live on from now.
     pub(crate) async fn forget_idle(&self, relay: &Relay) {
         let mut idle = Vec::new();
-        self.live.lock().await.retain(|id, package| {
-            if package.is_idle() {
-                idle.push(*id);
-            }
-            !package.is_idle()
-        });
+        {
+            let mut live = self.live.lock().await;
+            live.sessions.retain(|id, package| {
+                let is_idle = package.is_idle();
+                if is_idle {
+                    idle.push(*id);
+                }
+                !is_idle
+            });
+            live.ended += idle.len() as u64;
+        }
         for id in idle {
             if prolong(relay, id).await.is_err() {
                 tracing::warn!("an unfinished package could not be prolonged");
@@ -128,14 +153,18 @@ impl Packages {
     /// Forgets a session into which nothing was stored, when its last lane is gone.
     pub(crate) async fn forget_if_absent(&self, id: PackageId) {
         let mut live = self.live.lock().await;
-        if live.get(&id).is_some_and(|package| package.is_absent()) {
-            live.remove(&id);
+        if live
+            .sessions
+            .get(&id)
+            .is_some_and(|package| package.is_absent())
+        {
+            live.remove(id);
         }
     }
 
     /// Tells every session that the relay is stopping.
     pub(crate) async fn drain(&self) {
-        for package in self.live.lock().await.values() {
+        for package in self.live.lock().await.sessions.values() {
             package.drain();
         }
     }
@@ -145,6 +174,7 @@ impl Packages {
         self.live
             .lock()
             .await
+            .sessions
             .values()
             .all(|package| package.is_quiet())
     }
@@ -155,6 +185,7 @@ impl Packages {
             .live
             .lock()
             .await
+            .sessions
             .drain()
             .map(|(_, package)| package)
             .collect();
@@ -162,6 +193,33 @@ impl Packages {
             package.shut(Code::Draining).await;
         }
     }
+}
+
+/// What is known of a package, for the one who shows its token; or the grant to make it.
+async fn load(
+    relay: &Relay,
+    hello: &Hello,
+    owner: Sha256Hash,
+) -> Result<(Option<records::Package>, Option<GrantUse>), Code> {
+    let known = relay
+        .storage
+        .records
+        .package(hello.package)
+        .await
+        .map_err(|_| Code::StorageFailed)?;
+    let grant = match &known {
+        Some(package) if package.deleting => return Err(Code::NotFound),
+        Some(package) if package.expires_at <= clock::unix_seconds() => {
+            return Err(Code::Expired);
+        }
+        Some(package) => {
+            same(package.owner_sha256, owner)?;
+            prolong(relay, hello.package).await?;
+            None
+        }
+        None => may_create(relay, hello.grant.as_deref())?,
+    };
+    Ok((known, grant))
 }
 
 /// An unfinished package is kept for a while from now. `false`: there is no such one.

@@ -69,10 +69,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         policy: policy(&settings),
     });
     let committing = sqlite.committing().await?;
-    storage
-        .recover(committing)
-        .await
-        .map_err(|_| anyhow::anyhow!("a commit that was under way could not be ended"))?;
+    storage.recover(committing).await;
 
     let files = match (&settings.tls_cert, &settings.tls_key) {
         (Some(certificate), Some(key)) => Some(certificates::from_files(certificate, key)?),

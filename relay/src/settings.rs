@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::budget::MEMORY_BYTES_MIN;
+
 /// Settings of `sealift-relay serve`. The defaults are the strict ones.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
@@ -110,6 +112,12 @@ pub enum SettingsError {
     /// Not an address of ours.
     #[error("--public-url must look like https://send.example.org, without a path")]
     BadPublicUrl,
+    /// Packages would be gone at once.
+    #[error("{0} must be at least 1s")]
+    NoTime(&'static str),
+    /// Lanes could not work side by side.
+    #[error("--lane-memory-bytes must be at least {MEMORY_BYTES_MIN}")]
+    LaneMemory,
 }
 
 #[derive(clap::Parser)]
@@ -150,6 +158,18 @@ impl Settings {
                 return Err(SettingsError::BadPublicUrl);
             }
         }
+        for (name, time) in [
+            ("--lifetime-default", self.lifetime_default),
+            ("--lifetime-max", self.lifetime_max),
+            ("--unfinished", self.unfinished),
+        ] {
+            if time.is_zero() {
+                return Err(SettingsError::NoTime(name));
+            }
+        }
+        if self.lane_memory_bytes < MEMORY_BYTES_MIN {
+            return Err(SettingsError::LaneMemory);
+        }
         Ok(())
     }
 }
@@ -184,6 +204,19 @@ mod tests {
         assert_eq!(settings.check(), Ok(()));
         settings.public_url = Some("send.example.org/".to_owned());
         assert_eq!(settings.check(), Err(SettingsError::BadPublicUrl));
+    }
+
+    #[test]
+    fn settings_under_which_nothing_would_work_are_refused() {
+        let mut settings = Settings::local("data".into());
+        settings.lifetime_max = Duration::ZERO;
+        assert_eq!(
+            settings.check(),
+            Err(SettingsError::NoTime("--lifetime-max"))
+        );
+        let mut settings = Settings::local("data".into());
+        settings.lane_memory_bytes = 1 << 20;
+        assert_eq!(settings.check(), Err(SettingsError::LaneMemory));
     }
 
     #[test]

@@ -14,7 +14,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sealift_docroot::{Docroot, DocrootError, Name, Upload};
+use sealift_docroot::{Docroot, DocrootError, Upload};
 use sealift_protocol::format::{self, Geometry, Head, KeyringPolicy, PartReader};
 use sealift_protocol::message::{Create, PackageState, Role, pairs_sha256, sha256};
 use sealift_protocol::part_plan::{DocrootAbility, PartPlan};
@@ -296,8 +296,12 @@ impl Store {
             }
             _ => {}
         }
+        self.check_not_gone()?;
         let policy = &self.storage.policy;
         let now = clock::unix_seconds();
+        if self.grant.is_some_and(|grant| grant.expires_at <= now) && !self.exists() {
+            return Err(Code::GrantExpired.into());
+        }
         self.mine(Change::Reserve {
             package: self.package,
             epoch,
@@ -324,7 +328,7 @@ impl Store {
             package: self.package,
             keyring: recorded,
             draft_sha256,
-            lifetime_s: wanted.clamp(1, policy.lifetime_max_s),
+            lifetime_s: wanted.min(policy.lifetime_max_s).max(1),
         })
         .await
     }
@@ -336,6 +340,7 @@ impl Store {
         bytes: Vec<u8>,
     ) -> Result<StorageAnswer, Failure> {
         let _shared = self.changing.read().await;
+        self.check_not_gone()?;
         let head = Head::parse(&bytes)?;
         let geometry = head.check_for_relay(self.package, id)?;
         if (head.role() == format::Role::Manifest) != (role == Role::Manifest) {
@@ -392,6 +397,11 @@ impl Store {
             .apply(Change::AddFile { package, file })
             .await?
         {
+            let known = self.record().await?;
+            if known.is_some_and(|known| known.files.iter().any(|file| file.id == id)) {
+                // It was added before, and these are its bytes.
+                return Err(Code::Conflict.into());
+            }
             docroot.abort(&names::body(package, id)?).await?;
             docroot.delete(&names::head(package, id)?).await?;
             return Err(Code::TooLarge.into());
@@ -444,9 +454,7 @@ impl Store {
             return Ok(upload.clone());
         }
         let _shared = self.changing.read().await;
-        if self.open().gone {
-            return Err(Code::NotFound.into());
-        }
+        self.check_not_gone()?;
         let name = names::body(self.package, file)?;
         let upload = self.storage.docroot.create(&name, body_bytes).await?;
         Ok(self.open().keep(file, upload))
@@ -499,7 +507,7 @@ impl Store {
             .copied()
             .ok_or(Code::NotFound)?;
         let parts = plan.parts;
-        match commit(&self.storage, self.package, file, parts.body_bytes()).await? {
+        match commit(&self.storage, self.package, file, parts).await? {
             Commit::Done => {
                 self.open().uploads.remove(&file);
                 Ok(StorageAnswer::Done)
@@ -541,6 +549,14 @@ impl Store {
         self.open().gone = true;
         self.stop_writes().await;
         delete(&self.storage, self.package).await
+    }
+
+    /// Nothing may be stored once deletion has begun.
+    fn check_not_gone(&self) -> Result<(), Failure> {
+        if self.open().gone {
+            return Err(Code::NotFound.into());
+        }
+        Ok(())
     }
 
     /// Applies a change that must hold.
@@ -616,16 +632,17 @@ async fn commit(
     storage: &Storage,
     package: PackageId,
     file: FileId,
-    body_bytes: u64,
+    parts: PartPlan,
 ) -> Result<Commit, Failure> {
-    if storage
-        .records
-        .apply(Change::Committing { package, file })
-        .await?
-    {
+    let committing = Change::Committing {
+        package,
+        file,
+        part_count: parts.part_count(),
+    };
+    if storage.records.apply(committing).await? {
         match storage
             .docroot
-            .commit(&names::body(package, file)?, body_bytes)
+            .commit(&names::body(package, file)?, parts.body_bytes())
             .await
         {
             Err(DocrootError::Missing) => {
@@ -667,32 +684,19 @@ impl Storage {
         delete(self, package).await.map_err(|_| Code::StorageFailed)
     }
 
-    /// After a start: ends the commits that were under way (S5). The final name is looked for first.
-    ///
-    /// # Errors
-    ///
-    /// [`Code::StorageFailed`].
-    pub async fn recover(&self, committing: Vec<(PackageId, FileId, u64)>) -> Result<(), Code> {
-        for (package, file, body_bytes) in committing {
-            let name: Name = names::body(package, file).map_err(|error| storage_code(&error))?;
-            let present = self
-                .docroot
-                .stat(&name)
-                .await
-                .map_err(|error| storage_code(&error))?;
-            let whole =
-                present.is_some_and(|stat| stat.committed && stat.length_bytes == body_bytes);
-            let result = if whole {
-                self.records
-                    .apply(Change::Committed { package, file })
-                    .await
-                    .map(|_| ())
-                    .map_err(Failure::from)
-            } else {
-                commit(self, package, file, body_bytes).await.map(|_| ())
+    /// After a start: ends the commits that were under way (S5). One that cannot be ended is left as it is:
+    /// its client, or the next start, tries again.
+    pub async fn recover(&self, committing: Vec<(PackageId, File)>) {
+        for (package, file) in committing {
+            let result = match PartPlan::from_record(file.body_bytes, file.part_bytes) {
+                Ok(parts) => commit(self, package, file.id, parts).await.map(|_| ()),
+                Err(_) => Err(Code::Internal.into()),
             };
-            result.map_err(|_| Code::StorageFailed)?;
+            if result.is_err() {
+                tracing::error!(
+                    "a commit that was under way when the relay stopped could not be ended"
+                );
+            }
         }
-        Ok(())
     }
 }

@@ -6,8 +6,10 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use sealift_protocol::format::Role;
 use sealift_protocol::limits::{HELLO_MAX, REQUEST_MAX};
-use sealift_protocol::message::RelayMessage;
+use sealift_protocol::message::{ClientMessage, RelayMessage};
+use sealift_protocol::{Attempt, Epoch, PartNumber};
 use support::TestRelay;
 use support::client::{Client, hello, websocket};
 use support::sealed::Sealed;
@@ -105,6 +107,34 @@ async fn many_idle_lanes_cost_little_and_others_go_on() {
     let resident_kib: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
     // Both ends live in this process; 1,000 of them would stay under 200 MiB.
     assert!(resident_kib < 120 << 10, "{resident_kib} KiB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_are_announced_and_never_come_hold_nobody_up() {
+    let relay = TestRelay::with(|settings| {
+        settings.open_uploads = true;
+        settings.lanes_per_address_max = 400;
+        settings.lane_memory_bytes = 16 << 20;
+    })
+    .await;
+    let mut idle = Vec::new();
+    for index in 0..80u64 {
+        let mut sealed = Sealed::new(2000 + index);
+        let mut client = Client::welcome(&relay, &sealed).await;
+        let made_up = ClientMessage::BeginPart {
+            file: sealed.file(Role::File, 4096).id,
+            part: PartNumber(0),
+            attempt: Attempt(1),
+            epoch: Epoch(1),
+            length: 8 << 20,
+        };
+        client.send(made_up).await;
+        client.stopped(1).await;
+        idle.push(client);
+    }
+    let mut sealed = Sealed::new(1);
+    let mut client = Client::welcome(&relay, &sealed).await;
+    support::client::send_package(&mut client, &mut sealed, 1 << 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

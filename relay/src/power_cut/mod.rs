@@ -19,8 +19,10 @@ use sealift_protocol::message::{
     RelayMessage, Transport, sha256,
 };
 use sealift_protocol::{Attempt, ClientId, Epoch, FileId, PartNumber, message};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::Receiver;
 
+use crate::budget::Budget;
 use crate::package::{Lane, Package};
 use crate::power_cut::records::InMemory;
 use crate::records::FileState;
@@ -118,8 +120,10 @@ impl Sender {
             length,
         });
         let cut = 1 + random.below(length) as usize;
+        let (budget, ended) = (Budget::new(0, 1, 1), Notify::new());
         for slice in body.chunks(cut) {
-            lane.data(vec![Bytes::copy_from_slice(slice)]).await.ok()?;
+            let slices = vec![Bytes::copy_from_slice(slice)];
+            lane.data(slices, &budget, &ended).await.ok()?;
         }
         self.bodies.insert((id, attempt), body);
         Some(())
@@ -296,10 +300,7 @@ async fn life(
             unfinished_s: 3600,
         },
     });
-    storage
-        .recover(records.committing())
-        .await
-        .expect("with the power on");
+    storage.recover(records.committing()).await;
     sender.check(&storage, disk).await;
     disk.cut_after(calls);
     let known = storage

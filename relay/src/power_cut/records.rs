@@ -43,16 +43,14 @@ impl InMemory {
     }
 
     /// Files whose commit was under way.
-    pub(super) fn committing(&self) -> Vec<(PackageId, FileId, u64)> {
+    pub(super) fn committing(&self) -> Vec<(PackageId, File)> {
         let state = self.state.lock().unwrap();
         let of = |(id, package): (&PackageId, &Package)| {
             let files = package
                 .files
                 .iter()
                 .filter(|file| file.state == FileState::Committing);
-            files
-                .map(|file| (*id, file.id, file.body_bytes))
-                .collect::<Vec<_>>()
+            files.map(|file| (*id, file.clone())).collect::<Vec<_>>()
         };
         state.packages.iter().flat_map(of).collect()
     }
@@ -207,8 +205,21 @@ impl State {
                     true
                 })
             }
-            Change::Committing { package, file } => {
-                self.step(package, file, FileState::Receiving, FileState::Committing)
+            Change::Committing {
+                package,
+                file,
+                part_count,
+            } => {
+                let parts = self.parts.iter();
+                let durable = parts
+                    .filter(|((id, _), part)| *id == file && part.durable.is_some())
+                    .count();
+                let from = if durable == part_count as usize {
+                    FileState::Receiving
+                } else {
+                    FileState::Committing
+                };
+                self.step(package, file, from, FileState::Committing)
             }
             Change::Committed { package, file } => {
                 let held = self.step(package, file, FileState::Committing, FileState::Committed);
@@ -232,6 +243,7 @@ impl State {
             }),
             Change::Lost { .. }
             | Change::Prolong { .. }
+            | Change::Expire { .. }
             | Change::Deleting { .. }
             | Change::Deleted { .. } => {
                 panic!("nothing is lost or deleted here")

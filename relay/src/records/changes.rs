@@ -49,7 +49,7 @@ fn statements(change: Change) -> Vec<Query> {
                 .bind(client_id.0.to_vec()),
         ],
         Change::Reserve { package, epoch, client_id, owner_sha256, grant, now, expires_at } => {
-            let (id, bytes_max) = grant.map(|GrantUse { id, bytes_max }| (id.to_vec(), sql(bytes_max))).unzip();
+            let (id, bytes_max) = grant.map(|GrantUse { id, bytes_max, .. }| (id.to_vec(), sql(bytes_max))).unzip();
             vec![
                 query(
                     "INSERT INTO packages (id, state, epoch, client_id, owner_sha256, grant_id, grant_bytes_max, \
@@ -114,10 +114,14 @@ fn statements(change: Change) -> Vec<Query> {
             .bind(pairs);
             vec![keep_seal, durable]
         }
-        Change::Committing { package, file } => vec![
-            query("UPDATE files SET state = 1 WHERE package = ?1 AND id = ?2 AND state IN (0, 1)")
-                .bind(package.0.to_vec())
-                .bind(file.0.to_vec()),
+        Change::Committing { package, file, part_count } => vec![
+            query(
+                "UPDATE files SET state = 1 WHERE package = ?1 AND id = ?2 AND (state = 1 OR (state = 0 AND ?3 = \
+                 (SELECT count(*) FROM parts WHERE package = ?1 AND file = ?2 AND durable = 1)))",
+            )
+            .bind(package.0.to_vec())
+            .bind(file.0.to_vec())
+            .bind(i64::from(part_count)),
         ],
         Change::Committed { package, file } => vec![
             query("UPDATE files SET state = 2 WHERE package = ?1 AND id = ?2 AND state IN (1, 2)")
@@ -155,6 +159,11 @@ fn statements(change: Change) -> Vec<Query> {
             query("UPDATE packages SET expires_at = max(expires_at, ?2) WHERE id = ?1 AND state < 2")
                 .bind(package.0.to_vec())
                 .bind(sql(expires_at)),
+        ],
+        Change::Expire { package, now } => vec![
+            query("UPDATE packages SET state = 3 WHERE id = ?1 AND (state = 3 OR expires_at <= ?2)")
+                .bind(package.0.to_vec())
+                .bind(sql(now)),
         ],
         Change::Deleting { package } => {
             vec![query("UPDATE packages SET state = 3 WHERE id = ?1").bind(package.0.to_vec())]

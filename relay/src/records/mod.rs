@@ -179,12 +179,14 @@ pub enum Change {
         /// The seal, if it is the last part.
         seal: Option<[u8; 48]>,
     },
-    /// No part is taken any more (S5). Condition: receiving or already committing.
+    /// No part is taken any more (S5). Condition: all parts durable, or already committing.
     Committing {
         /// The package.
         package: PackageId,
         /// The file.
         file: FileId,
+        /// How many parts it has.
+        part_count: u32,
     },
     /// The file is whole; its parts and pairs are forgotten (S7). Condition: committing or committed.
     Committed {
@@ -215,6 +217,13 @@ pub enum Change {
         package: PackageId,
         /// When it expires, in seconds since 1970.
         expires_at: u64,
+    },
+    /// Deletion begins because its time is over. Condition: it is, or deletion has begun before.
+    Expire {
+        /// The package.
+        package: PackageId,
+        /// Now, in seconds since 1970.
+        now: u64,
     },
     /// Deletion begins: from now on the package is as good as gone.
     Deleting {
@@ -248,6 +257,8 @@ pub struct AttemptKey {
 pub struct GrantUse {
     /// Names the grant.
     pub id: [u8; 16],
-    /// Body bytes that all packages under it may have together.
+    /// Sealed bytes that all packages under it may have together.
     pub bytes_max: u64,
+    /// Until when a package may be begun, in seconds since 1970.
+    pub expires_at: u64,
 }

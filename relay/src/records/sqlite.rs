@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -14,6 +16,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection, Row, query, query_scalar};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::changes::{self, sql};
 use super::{Change, DurablePart, File, FileState, Keyring, Package, Records, RecordsError};
@@ -27,10 +30,15 @@ const GROUP_CHANGES: usize = 512;
 /// Readers at once.
 const READERS: u32 = 4;
 
+/// After a failed commit it is tried this often whether the records can be written again.
+const PROBE: Duration = Duration::from_secs(1);
+
 /// Records in one SQLite file.
 pub struct Sqlite {
     writer: mpsc::Sender<Request>,
     readers: SqlitePool,
+    /// Whether the last commit succeeded.
+    writable: Arc<AtomicBool>,
 }
 
 struct Request {
@@ -63,11 +71,21 @@ impl Sqlite {
         migrate(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(options.read_only(true))
+            .connect_with(options.clone().read_only(true))
             .await?;
         let (writer, requests) = mpsc::channel(GROUP_CHANGES);
-        tokio::spawn(write(connection, requests));
-        Ok(Self { writer, readers })
+        let writable = Arc::new(AtomicBool::new(true));
+        let one = Writer {
+            options,
+            connection: Some(connection),
+            writable: Arc::clone(&writable),
+        };
+        tokio::spawn(one.run(requests));
+        Ok(Self {
+            writer,
+            readers,
+            writable,
+        })
     }
 
     /// Packages that have expired or whose deletion has begun.
@@ -90,27 +108,24 @@ impl Sqlite {
     /// # Errors
     ///
     /// [`RecordsError`].
-    pub async fn committing(&self) -> Result<Vec<(PackageId, FileId, u64)>, RecordsError> {
-        let rows = query("SELECT package, id, body_bytes FROM files WHERE state = 1")
+    pub async fn committing(&self) -> Result<Vec<(PackageId, File)>, RecordsError> {
+        let rows = query("SELECT * FROM files WHERE state = 1")
             .fetch_all(&self.readers)
             .await?;
         rows.iter()
-            .map(|row| {
-                Ok((
-                    PackageId(bytes(row, "package")?),
-                    FileId(bytes(row, "id")?),
-                    number(row, "body_bytes")?,
-                ))
-            })
+            .map(|row| Ok((PackageId(bytes(row, "package")?), read_file(row)?)))
             .collect()
     }
 
-    /// Whether the records can be read.
+    /// Whether the records can be read, and the last commit succeeded.
     ///
     /// # Errors
     ///
     /// [`RecordsError`].
     pub async fn check(&self) -> Result<(), RecordsError> {
+        if self.writer.is_closed() || !self.writable.load(Ordering::Relaxed) {
+            return Err(RecordsError("the last commit failed".to_owned()));
+        }
         query_scalar::<_, i64>("SELECT count(*) FROM packages WHERE id = x''")
             .fetch_one(&self.readers)
             .await?;
@@ -215,38 +230,90 @@ fn private_file(path: &Path) -> std::io::Result<()> {
         .map(drop)
 }
 
-/// Commits everything that waits in one transaction, again and again. A failed commit fails all of its changes.
-async fn write(mut connection: SqliteConnection, mut requests: mpsc::Receiver<Request>) {
-    let mut group = Vec::new();
-    while requests.recv_many(&mut group, GROUP_CHANGES).await > 0 {
-        let (changes, waiting): (Vec<_>, Vec<_>) = group
-            .drain(..)
-            .map(|request| (request.change, request.done))
-            .unzip();
-        match commit(&mut connection, changes).await {
-            Ok(held) => waiting.into_iter().zip(held).for_each(|(done, held)| {
-                let _ = done.send(Ok(held));
-            }),
-            Err(error) => {
-                let error = RecordsError::from(error);
-                tracing::error!(%error, "a commit of the records failed");
-                for done in waiting {
-                    let _ = done.send(Err(error.clone()));
+/// The one who writes.
+struct Writer {
+    options: SqliteConnectOptions,
+    /// `None` after a failure: a connection whose commit failed may still be inside its transaction.
+    connection: Option<SqliteConnection>,
+    writable: Arc<AtomicBool>,
+}
+
+impl Writer {
+    /// Commits everything that waits in one transaction, again and again. A failed commit fails all of its
+    /// changes, and those that come after it have a new connection.
+    async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        let mut group = Vec::new();
+        loop {
+            let received = requests.recv_many(&mut group, GROUP_CHANGES);
+            let received = match self.connection {
+                Some(_) => received.await,
+                None => match timeout(PROBE, received).await {
+                    Ok(received) => received,
+                    Err(_) => {
+                        let _ = self.commit(Vec::new()).await;
+                        continue;
+                    }
+                },
+            };
+            if received == 0 {
+                break;
+            }
+            let (changes, waiting): (Vec<_>, Vec<_>) = group
+                .drain(..)
+                .map(|request| (request.change, request.done))
+                .unzip();
+            match self.commit(changes).await {
+                Ok(held) => waiting.into_iter().zip(held).for_each(|(done, held)| {
+                    let _ = done.send(Ok(held));
+                }),
+                Err(error) => {
+                    let error = RecordsError::from(error);
+                    for done in waiting {
+                        let _ = done.send(Err(error.clone()));
+                    }
                 }
             }
         }
+        if let Some(connection) = self.connection {
+            let _ = connection.close().await;
+        }
     }
-    let _ = connection.close().await;
-}
 
-async fn commit(connection: &mut SqliteConnection, group: Vec<Change>) -> sqlx::Result<Vec<bool>> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let mut held = Vec::with_capacity(group.len());
-    for change in group {
-        held.push(changes::apply(&mut transaction, change).await?);
+    async fn commit(&mut self, group: Vec<Change>) -> sqlx::Result<Vec<bool>> {
+        let result = self.try_commit(group).await;
+        let was = self.writable.swap(result.is_ok(), Ordering::Relaxed);
+        match &result {
+            Ok(_) if !was => tracing::info!("the records can be written again"),
+            Err(error) => tracing::error!(%error, "a commit of the records failed"),
+            Ok(_) => {}
+        }
+        result
     }
-    transaction.commit().await?;
-    Ok(held)
+
+    /// The connection is kept only when everything went well: SQLite may leave a failed transaction open, and
+    /// then takes no other on that connection.
+    async fn try_commit(&mut self, group: Vec<Change>) -> sqlx::Result<Vec<bool>> {
+        let fresh = self.connection.is_none();
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.options.connect().await?,
+        };
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        if fresh {
+            // Writes a page even when no change does, so that a full disk shows.
+            let version = format!("PRAGMA user_version = {}", SCHEMA.len());
+            sqlx::raw_sql(sqlx::AssertSqlSafe(version))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        let mut held = Vec::with_capacity(group.len());
+        for change in group {
+            held.push(changes::apply(&mut transaction, change).await?);
+        }
+        transaction.commit().await?;
+        self.connection = Some(connection);
+        Ok(held)
+    }
 }
 
 /// Brings the schema up to date, one version after the other.
@@ -349,4 +416,87 @@ fn optional<const N: usize>(
                 .map_err(|_| RecordsError(format!("{column} has the wrong length")))
         })
         .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reserve(id: u8) -> Change {
+        Change::Reserve {
+            package: PackageId([id; 16]),
+            epoch: Epoch(1),
+            client_id: ClientId([1; 16]),
+            owner_sha256: Sha256Hash([1; 32]),
+            grant: None,
+            now: 1,
+            expires_at: 100,
+        }
+    }
+
+    #[tokio::test]
+    async fn after_a_failed_commit_the_records_are_written_again_and_the_check_tells() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("sealift.db");
+        drop(Sqlite::open(&path).await.unwrap());
+        let options = SqliteConnectOptions::new().filename(&path);
+        let mut other = options.connect().await.unwrap();
+        // What is wrong shows only at the commit, as with a full disk, and leaves the transaction open.
+        sqlx::raw_sql(
+            "CREATE TABLE loose (id BLOB REFERENCES packages (id) DEFERRABLE INITIALLY DEFERRED); \
+             CREATE TRIGGER breaks AFTER INSERT ON packages BEGIN INSERT INTO loose VALUES (x'00'); END",
+        )
+        .execute(&mut other)
+        .await
+        .unwrap();
+        let records = Sqlite::open(&path).await.unwrap();
+        records.check().await.unwrap();
+        for _ in 0..2 {
+            records.apply(reserve(1)).await.unwrap_err();
+            records.check().await.unwrap_err();
+        }
+        sqlx::raw_sql("DROP TRIGGER breaks")
+            .execute(&mut other)
+            .await
+            .unwrap();
+        assert!(records.apply(reserve(1)).await.unwrap());
+        records.check().await.unwrap();
+        assert!(records.package(PackageId([1; 16])).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_failed_commit_is_probed_without_anybody_asking() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let records = Sqlite::open(&dir.path().join("sealift.db")).await.unwrap();
+        let mut other = SqliteConnectOptions::new()
+            .filename(dir.path().join("sealift.db"))
+            .connect()
+            .await
+            .unwrap();
+        let breaks =
+            "CREATE TRIGGER breaks AFTER INSERT ON packages BEGIN SELECT raise(ABORT, 'full'); END";
+        sqlx::raw_sql(breaks).execute(&mut other).await.unwrap();
+        records.apply(reserve(1)).await.unwrap_err();
+        records.check().await.unwrap_err();
+        tokio::time::sleep(PROBE * 3).await;
+        records.check().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_was_finished_or_prolonged_meanwhile_does_not_expire() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let records = Sqlite::open(&dir.path().join("sealift.db")).await.unwrap();
+        let package = PackageId([1; 16]);
+        records.apply(reserve(1)).await.unwrap();
+        assert_eq!(records.expired(100).await.unwrap(), [package]);
+        let prolong = Change::Prolong {
+            package,
+            expires_at: 200,
+        };
+        assert!(records.apply(prolong).await.unwrap());
+        let expire = |now| Change::Expire { package, now };
+        assert!(!records.apply(expire(100)).await.unwrap());
+        assert!(records.apply(expire(200)).await.unwrap());
+        assert!(records.apply(expire(0)).await.unwrap(), "deletion goes on");
+    }
 }
