@@ -15,11 +15,14 @@ use serde_json::json;
 use crate::failure::{Cause, Failure, Result};
 use crate::names::SafePath;
 use crate::progress::Progress;
-use crate::seal::unwritable;
+use crate::seal::{Seal, unwritable};
 use crate::stop::Stop;
 use crate::target::{PartFile, Target, time_from_ms, write_at};
 use crate::terminal::{Terminal, printable, printable_lines};
 use crate::unseal::{Source, open_body};
+
+/// Stands where no manifest says which seal a file must have.
+const NO_SEAL: Seal = [0; 48];
 
 /// Where files go.
 pub(crate) enum Output {
@@ -31,9 +34,12 @@ pub(crate) enum Output {
 
 impl Output {
     /// From `-o`: `-` is standard output, nothing is this folder.
-    pub(crate) fn open(place: Option<&Path>, overwrite: bool) -> Result<Self> {
+    pub(crate) fn open(place: Option<&Path>, overwrite: bool, terminal: &Terminal) -> Result<Self> {
         match place {
-            Some(place) if place.as_os_str() == "-" => Ok(Self::Stdout),
+            Some(place) if place.as_os_str() == "-" => {
+                terminal.check_stdout_free()?;
+                Ok(Self::Stdout)
+            }
             Some(place) => Ok(Self::Folder(Target::open(place, overwrite)?)),
             None => Ok(Self::Folder(Target::open(Path::new("."), overwrite)?)),
         }
@@ -46,6 +52,8 @@ pub(crate) struct Contents {
     output: Output,
     /// For each file of the manifest.
     paths: Vec<SafePath>,
+    /// For each sealed file of the manifest: the files in it, by their place in the manifest.
+    members: Vec<Vec<usize>>,
     /// For each sealed file of the manifest: whether it was written.
     written: Vec<bool>,
     /// Whether a manifest says which seal each file must have.
@@ -85,10 +93,17 @@ impl Contents {
             Output::Stdout => {}
         }
         let written = vec![false; manifest.sealed.len()];
+        let mut members = vec![Vec::new(); manifest.sealed.len()];
+        for (index, file) in manifest.files.iter().enumerate() {
+            if let Some(members) = members.get_mut(file.sealed) {
+                members.push(index);
+            }
+        }
         Ok(Self {
             manifest,
             output,
             paths,
+            members,
             written,
             pinned: true,
             continues: false,
@@ -102,7 +117,7 @@ impl Contents {
         let single = SealedEntry {
             file: opener.file(),
             role: opener.role(),
-            seal: [0; 48],
+            seal: NO_SEAL,
             bytes: metadata.bytes,
         };
         Self::alone(metadata, single, output, terminal)
@@ -117,7 +132,7 @@ impl Contents {
         let single = SealedEntry {
             file: opener.file(),
             role: opener.role(),
-            seal: [0; 48],
+            seal: NO_SEAL,
             bytes: 0,
         };
         Self::alone(opener.metadata(), single, output, terminal)
@@ -177,17 +192,13 @@ impl Contents {
     }
 
     /// The files inside one sealed file, by their place in the manifest.
-    pub(crate) fn members(&self, sealed: usize) -> Vec<usize> {
-        let files = self.manifest.files.iter().enumerate();
-        files
-            .filter(|(_, file)| file.sealed == sealed)
-            .map(|(index, _)| index)
-            .collect()
+    pub(crate) fn members(&self, sealed: usize) -> &[usize] {
+        &self.members[sealed]
     }
 
     /// The only file of a sealed file that is no pack, and the folder it goes to.
     pub(crate) fn sole_member(&self, sealed: usize) -> Result<(usize, &Target)> {
-        match (&self.members(sealed)[..], self.target()) {
+        match (self.members(sealed), self.target()) {
             ([file], Some(target)) => Ok((*file, target)),
             _ => Err(Failure::shared(Code::ContentMismatch)),
         }
@@ -195,7 +206,7 @@ impl Contents {
 
     /// Whether an earlier run left a part of this sealed file.
     pub(crate) fn has_part(&self, sealed: usize) -> bool {
-        match (&self.members(sealed)[..], self.target()) {
+        match (self.members(sealed), self.target()) {
             ([file], Some(target)) => target.has_part(&self.paths[*file]),
             _ => false,
         }
@@ -243,44 +254,31 @@ impl Contents {
         if !self.mark_written(sealed) {
             return Err(Failure::shared(Code::ContentMismatch));
         }
-        let members = self.members(sealed);
+        let accept = |seal: &Seal| self.check_seal(sealed, seal);
+        let members = &self.members[sealed][..];
         if opener.role() == Role::Pack {
             let mut pack = Vec::new();
-            let seal = open_body(
-                opener,
-                &[],
-                source,
-                |_, plain| {
-                    pack.extend_from_slice(plain);
-                    Ok(())
-                },
-                progress,
-                stop,
-            )?;
-            self.check_seal(sealed, &seal)?;
+            let keep = |_: &Pair, plain: &[u8]| {
+                pack.extend_from_slice(plain);
+                Ok(())
+            };
+            open_body(opener, &[], source, keep, accept, progress, stop)?;
             for member in members {
-                if !self.is_here(member) {
-                    self.write_member(member, &pack)?;
+                if !self.is_here(*member) {
+                    self.write_member(*member, &pack)?;
                 }
             }
             return Ok(());
         }
-        let [file] = members[..] else {
+        let &[file] = members else {
             return Err(Failure::shared(Code::ContentMismatch));
         };
         match &self.output {
             Output::Folder(target) => {
                 let part = target.begin(&self.paths[file])?;
                 let mut offset = 0;
-                let seal = open_body(
-                    opener,
-                    &[],
-                    source,
-                    |_, plain| append(&part, plain, &mut offset),
-                    progress,
-                    stop,
-                )?;
-                self.check_seal(sealed, &seal)?;
+                let write = |_: &Pair, plain: &[u8]| append(&part, plain, &mut offset);
+                open_body(opener, &[], source, write, accept, progress, stop)?;
                 self.finish(file, part)
             }
             Output::Stdout => {
@@ -290,9 +288,8 @@ impl Contents {
                         .write_all(plain)
                         .map_err(|error| Failure::stdout(&error))
                 };
-                let seal = open_body(opener, &[], source, write, progress, stop)?;
-                stdout.flush().map_err(|error| Failure::stdout(&error))?;
-                self.check_seal(sealed, &seal)
+                open_body(opener, &[], source, write, accept, progress, stop)?;
+                stdout.flush().map_err(|error| Failure::stdout(&error))
             }
         }
     }

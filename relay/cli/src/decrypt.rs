@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
         secret,
         &arguments.password.source(),
     )?;
-    let output = Output::open(arguments.output.as_deref(), arguments.overwrite)?;
+    let output = Output::open(arguments.output.as_deref(), arguments.overwrite, terminal)?;
     let stop = Stop::install();
     let progress = Progress::new(terminal, "Opening", bytes);
 

@@ -79,8 +79,11 @@ fn check(arguments: &Encrypt, from_pipe: bool) -> Result<()> {
 }
 
 /// Refuses before a password is asked for what would be refused after it.
-fn check_output(place: &Path, overwrite: bool) -> Result<()> {
-    if !is_dash(place) && !overwrite && place.symlink_metadata().is_ok() {
+fn check_output(place: &Path, overwrite: bool, terminal: &Terminal) -> Result<()> {
+    if is_dash(place) {
+        return terminal.check_stdout_free();
+    }
+    if !overwrite && place.symlink_metadata().is_ok() {
         return Err(Failure::file(
             "create",
             place,
@@ -138,7 +141,7 @@ fn seal_single(arguments: &Encrypt, file: SourceFile, terminal: &Terminal) -> Re
         .output
         .clone()
         .unwrap_or_else(|| PathBuf::from(format!("{}.{ENDING}", file.path)));
-    check_output(&place, arguments.overwrite)?;
+    check_output(&place, arguments.overwrite, terminal)?;
     let package = protect(arguments, terminal)?;
     let sealed = Sealed::open(&place, arguments.overwrite)?;
     let planned = PlannedFile::new(&package.key, Role::File, vec![file])?;
@@ -174,7 +177,7 @@ fn seal_package(arguments: &Encrypt, sources: Sources, terminal: &Terminal) -> R
             "Name a file with -o.",
         ));
     }
-    check_output(&place, arguments.overwrite)?;
+    check_output(&place, arguments.overwrite, terminal)?;
     let package = protect(arguments, terminal)?;
     let part = PartFile::for_output(&place, arguments.overwrite)?;
     let bytes_total = sources.bytes_total();
@@ -219,7 +222,7 @@ fn seal_pipe(arguments: &Encrypt, terminal: &Terminal) -> Result<()> {
         .output
         .clone()
         .unwrap_or_else(|| PathBuf::from("-"));
-    check_output(&place, arguments.overwrite)?;
+    check_output(&place, arguments.overwrite, terminal)?;
     let package = protect(arguments, terminal)?;
     let sealed = Sealed::open(&place, arguments.overwrite)?;
     let name = arguments.name.clone().unwrap_or_else(|| "stdin".to_owned());

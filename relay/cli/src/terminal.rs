@@ -66,6 +66,18 @@ impl Terminal {
             .map_err(|error| Failure::stdout(&error))
     }
 
+    /// Refuses to mix a file with JSON on standard output.
+    pub(crate) fn check_stdout_free(&self) -> Result<()> {
+        if self.voice.json {
+            return Err(Failure::new(
+                Cause::Usage,
+                "standard output cannot hold both a file and --json",
+                "Name a file or folder with -o, or leave --json out.",
+            ));
+        }
+        Ok(())
+    }
+
     /// Bytes as they are, whatever the mode: for scripts and files on standard output.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Result<()> {
         let mut stdout = io::stdout().lock();

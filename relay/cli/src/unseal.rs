@@ -22,19 +22,20 @@ impl<T: Read + Send> Source for T {}
 
 /// Opens the body of `opener`, whose first `earlier.len()` segments are done already, with the pairs
 /// given. `write` gets the plaintext, without padding, and the pair of each further segment in order.
-/// Returns the verified seal.
+/// `accept` may refuse the seal after it was verified and before the last bytes are handed out.
 ///
 /// # Errors
 ///
-/// Damaged, cut short, a seal that does not fit, or whatever `write` returned.
+/// Damaged, cut short, a seal that does not fit, or whatever `write` and `accept` returned.
 pub(crate) fn open_body(
     opener: &FileOpener,
     earlier: &[Pair],
     source: &mut dyn Source,
     mut write: impl FnMut(&Pair, &[u8]) -> Result<()> + Send,
+    accept: impl FnOnce(&Seal) -> Result<()>,
     progress: &Progress,
     stop: &Stop,
-) -> Result<Seal> {
+) -> Result<()> {
     let geometry = opener.geometry();
     let count = geometry.segment_count();
     let mut next = earlier.len() as u64;
@@ -83,10 +84,11 @@ pub(crate) fn open_body(
         .read_exact(&mut seal)
         .map_err(|error| unreadable(&error))?;
     opener.verify_seal(pairs, &seal)?;
+    accept(&seal)?;
     for (pair, last) in held_back {
         write(&pair, &last)?;
     }
-    Ok(seal)
+    Ok(())
 }
 
 /// The source ended early, or cannot be read. A source may carry a [`Failure`] of its own.

@@ -126,7 +126,7 @@ pub(crate) fn run(arguments: &Receive, terminal: &Terminal) -> Result<()> {
     }
     let stop = Stop::install();
     let remote = remote.stopped_by(stop.clone());
-    let output = Output::open(arguments.output.as_deref(), arguments.overwrite)?;
+    let output = Output::open(arguments.output.as_deref(), arguments.overwrite, terminal)?;
     let bytes_total = manifest.files.iter().map(|file| file.bytes).sum();
     let listing = check_listing(&listing, &manifest)?;
     let contents = Contents::new(manifest, output, terminal)?.continuing();
@@ -207,8 +207,8 @@ impl Receiving {
         for sealed in 0..head_bytes.len() {
             let members = self.contents.members(sealed);
             let (here, missing): (Vec<usize>, Vec<usize>) = members
-                .into_iter()
-                .partition(|file| self.contents.is_here(*file));
+                .iter()
+                .partition(|file| self.contents.is_here(**file));
             for file in &missing {
                 self.contents.check_free(*file)?;
             }

@@ -15,6 +15,7 @@ use super::fetch::Stream;
 use crate::contents::{Contents, append};
 use crate::failure::{Cause, Failure, Result};
 use crate::progress::Progress;
+use crate::seal::Seal;
 use crate::stop::Stop;
 use crate::target::{PartFile, write_at};
 use crate::unseal::open_body;
@@ -59,8 +60,8 @@ pub(super) fn receive_file(
         noted += PAIR_BYTES as u64;
         Ok(())
     };
-    let outcome = open_body(opener, &pairs, &mut stream, write, progress, stop)
-        .and_then(|seal| contents.check_seal(sealed, &seal));
+    let accept = |seal: &Seal| contents.check_seal(sealed, seal);
+    let outcome = open_body(opener, &pairs, &mut stream, write, accept, progress, stop);
     match outcome {
         Ok(()) => {
             contents.finish(file, part)?;
