@@ -7,7 +7,9 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use zeroize::Zeroize as _;
 
-use sealift_envelope::{Error, FileOpener, Manifest, PackageKey, SealBuilder, names};
+use sealift_envelope::{
+    Error, FileOpener, Manifest, ManifestIndex, PackageKey, SealBuilder, names,
+};
 use sealift_protocol::error::Code;
 use sealift_protocol::format::limits::SEAL_BYTES;
 use sealift_protocol::format::{Head, LayoutScanner, Role};
@@ -22,7 +24,7 @@ use crate::plain::{list, number, object, whole};
 #[wasm_bindgen]
 pub struct PackageOpener {
     key: PackageKey,
-    manifest: Option<Manifest>,
+    manifest: Option<(Manifest, ManifestIndex)>,
 }
 
 #[wasm_bindgen]
@@ -57,7 +59,8 @@ impl PackageOpener {
         };
         let manifest = Manifest::open(&self.key, head, body, pin.as_ref())?;
         let shown = show(&manifest);
-        self.manifest = Some(manifest);
+        let index = ManifestIndex::of(&manifest);
+        self.manifest = Some((manifest, index));
         Ok(shown)
     }
 
@@ -66,12 +69,12 @@ impl PackageOpener {
     /// # Errors
     /// `content_mismatch` when it is another file or one whose metadata differs from the manifest's entry (rule F2).
     pub fn file(&self, sealed: u32, head: &[u8]) -> Result<SegmentOpener> {
-        let manifest = self
+        let (manifest, listed) = self
             .manifest
             .as_ref()
             .ok_or_else(|| JsError::code(Code::Misuse))?;
         let opener = FileOpener::new(&self.key, head)?;
-        let index = manifest.check_head(&opener)?;
+        let index = listed.check_head(manifest, &opener)?;
         let entry = manifest
             .sealed
             .get(index)

@@ -76,7 +76,7 @@ def check_path(path):
     bad = any(unicodedata.category(c) == "Cc" or c in "\u2028\u2029\ufeff"
               or "\u202a" <= c <= "\u202e" or "\u2066" <= c <= "\u2069" for c in path)
     parts = path.encode().split(b"/")
-    need(len(path.encode()) <= 1024 and not bad, "bad_name")
+    need(len(path.encode()) <= 1024 and len(parts) <= 32 and not bad, "bad_name")
     need(all(1 <= len(p) <= 255 and p not in (b".", b"..") for p in parts), "bad_name")
 def check_file(path, modified, media_type, code):
     check_path(path)

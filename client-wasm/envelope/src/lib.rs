@@ -33,6 +33,7 @@ pub mod engine;
 mod error;
 mod floe;
 mod gcm;
+mod index;
 mod kdf;
 mod key;
 pub mod keyring;
@@ -50,6 +51,7 @@ mod stream;
 
 pub use draft::{Draft, DraftEntry};
 pub use error::Error;
+pub use index::ManifestIndex;
 pub use key::{OpeningKey, PackageKey};
 pub use manifest::{FileEntry, Manifest, SealedEntry, SealedManifest, pin};
 pub use metadata::Metadata;

@@ -13,7 +13,6 @@
 
 use minicbor::Decoder;
 use rand_core::CryptoRng;
-use sealift_protocol::FileId;
 use sealift_protocol::format::{FileSection, FormatError, Role};
 use sealift_protocol::limits::{
     MANIFEST_BYTES_MAX, MANIFEST_FILE_COUNT_MAX, MANIFEST_FOLDER_COUNT_MAX, MEDIA_TYPE_BYTES_MAX,
@@ -21,6 +20,7 @@ use sealift_protocol::limits::{
     TITLE_BYTES_MAX,
 };
 use sealift_protocol::link::Pin;
+use sealift_protocol::{FileId, Pair};
 use sha2::{Digest as _, Sha384};
 use std::collections::{HashMap, HashSet};
 use zeroize::Zeroizing;
@@ -96,6 +96,8 @@ pub struct SealedManifest {
     pub head: Vec<u8>,
     /// Its body, seal included.
     pub body: Vec<u8>,
+    /// The (IV, tag) pairs of its segments, in order: what a relay that has stored it must report.
+    pub pairs: Vec<Pair>,
     /// What the link carries.
     pub pin: Pin,
 }
@@ -120,14 +122,22 @@ impl Manifest {
         let geometry = sealer.geometry();
         let capacity = usize::try_from(geometry.body_bytes()).map_err(|_| Error::TooLarge)?;
         let mut body = Vec::with_capacity(capacity);
-        let mut pairs = SealBuilder::new();
+        let mut pairs = Vec::new();
+        let mut builder = SealBuilder::new();
         for index in 0..geometry.segment_count() {
             let source = slice(&content, sealer.source_range(index));
-            pairs.push(&sealer.seal_segment(index, source, rng, &mut body)?);
+            let pair = sealer.seal_segment(index, source, rng, &mut body)?;
+            builder.push(&pair);
+            pairs.push(pair);
         }
-        body.extend_from_slice(&sealer.seal(pairs)?);
+        body.extend_from_slice(&sealer.seal(builder)?);
         let pin = pin(&head, &body);
-        Ok(SealedManifest { head, body, pin })
+        Ok(SealedManifest {
+            head,
+            body,
+            pairs,
+            pin,
+        })
     }
 
     /// Opens the manifest that is exactly `head` and `body`. With a link its pin is compared first.
@@ -175,33 +185,35 @@ impl Manifest {
     }
 
     /// Checks that an opened head is one of this package's files, with the very metadata that the
-    /// list gives (F2), and says which.
+    /// list gives (F2), and says which. Searches the list; for many files make a
+    /// [`ManifestIndex`](crate::ManifestIndex).
     ///
     /// # Errors
     ///
     /// [`Error::ContentMismatch`].
     pub fn check_head(&self, opener: &FileOpener) -> Result<usize, Error> {
-        let position = self
-            .sealed
-            .iter()
-            .position(|sealed| sealed.file == opener.file());
-        let index = position.ok_or(Error::ContentMismatch)?;
-        let sealed = self.sealed.get(index).ok_or(Error::ContentMismatch)?;
+        let is_it = |sealed: &SealedEntry| sealed.file == opener.file();
+        let place = self.sealed.iter().position(is_it);
+        let place = place.ok_or(Error::ContentMismatch)?;
+        let entry = self.files.iter().find(|file| file.sealed == place);
+        self.check_head_at(place, entry, opener)
+    }
+
+    /// The sealed file at `place`, whose first entry is `entry`.
+    pub(crate) fn check_head_at(
+        &self,
+        place: usize,
+        entry: Option<&FileEntry>,
+        opener: &FileOpener,
+    ) -> Result<usize, Error> {
+        let sealed = self.sealed.get(place).ok_or(Error::ContentMismatch)?;
         let expected = match sealed.role {
-            Role::File => self
-                .files
-                .iter()
-                .find(|file| file.sealed == index)
-                .map(|file| Metadata {
-                    path: file.path.clone(),
-                    bytes: file.bytes,
-                    modified_ms: file.modified_ms,
-                    media_type: file.media_type.clone(),
-                }),
+            Role::File => entry.map(FileEntry::metadata),
             _ => Some(Metadata::unnamed(sealed.bytes)),
         };
-        if sealed.role == opener.role() && expected.as_ref() == Some(opener.metadata()) {
-            Ok(index)
+        let same = sealed.file == opener.file() && sealed.role == opener.role();
+        if same && expected.as_ref() == Some(opener.metadata()) {
+            Ok(place)
         } else {
             Err(Error::ContentMismatch)
         }

@@ -5,7 +5,7 @@
 //! - **Never in a manifest**: what could deceive a person or escape a folder. Empty, `.` and `..`
 //!   components, absolute paths, control characters (line breaks and terminal escapes among them),
 //!   line separators, bidirectional embeddings, overrides and isolates, more than 255 bytes in a
-//!   component or 1,024 in a path. A reader refuses the manifest. An honest sender calls
+//!   component, 32 components or 1,024 bytes in a path. A reader refuses the manifest. An honest sender calls
 //!   [`clean_path`] first, which replaces such characters by `_`; only a name that is too long, or
 //!   that says nothing, is left to be refused with a sentence.
 //! - **Carried, but not saved as it is**: what some system forbids or reads as something else:
@@ -16,9 +16,11 @@
 //! A file system that takes "é" as one and as two characters for the same name can still bring two
 //! paths together: create files so that an existing one is never overwritten.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use sealift_protocol::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX};
+use sealift_protocol::limits::{
+    MANIFEST_FILE_COUNT_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_DEPTH_MAX,
+};
 
 use crate::Error;
 
@@ -29,7 +31,8 @@ use crate::Error;
 /// [`Error::BadName`].
 pub fn check_path(path: &str) -> Result<(), Error> {
     let long = path.len() > PATH_BYTES_MAX;
-    if long || path.chars().any(deceives) || !path.split('/').all(is_component) {
+    let deep = path.split('/').count() > PATH_DEPTH_MAX;
+    if long || deep || path.chars().any(deceives) || !path.split('/').all(is_component) {
         return Err(Error::BadName);
     }
     Ok(())
@@ -61,74 +64,112 @@ pub fn safe_paths<'a>(
     folders: impl IntoIterator<Item = &'a str>,
 ) -> Vec<String> {
     let files: Vec<String> = files.into_iter().map(safe_path).collect();
-    let mut taken = Taken::default();
-    for folder in folders {
-        taken.add_folder(&safe_path(folder));
-    }
-    for path in &files {
-        if let Some((folder, _)) = path.rsplit_once('/') {
-            taken.add_folder(folder);
-        }
-    }
+    let listed = folders.into_iter().map(|folder| lower(&safe_path(folder)));
+    let needed = files.iter().filter_map(|path| path.rsplit_once('/'));
+    let needed = needed.map(|(folder, _)| lower(folder));
+    let mut taken = Taken::with_folders(listed.chain(needed).collect());
     files.into_iter().map(|path| taken.give(path)).collect()
 }
 
-/// Names in use, in lower case, each with the next number to try for another of that name.
-#[derive(Default)]
-struct Taken(HashMap<String, u64>);
+/// Names in use, without regard to case. Memory grows with what is listed, not with its depth.
+struct Taken {
+    /// Sorted. The folders above these are in use as well, and not listed.
+    folders: Vec<String>,
+    files: HashSet<String>,
+    /// The next number to try, for each series of numbered names.
+    next: HashMap<String, u64>,
+}
 
 impl Taken {
-    fn add_folder(&mut self, folder: &str) {
-        for (at, _) in folder.match_indices('/') {
-            self.0.entry(folder[..at].to_lowercase()).or_insert(2);
+    fn with_folders(mut folders: Vec<String>) -> Self {
+        folders.sort_unstable();
+        folders.dedup();
+        let (files, next) = (HashSet::new(), HashMap::new());
+        Self {
+            folders,
+            files,
+            next,
         }
-        self.0.entry(folder.to_lowercase()).or_insert(2);
+    }
+
+    fn has(&self, lower: &str) -> bool {
+        self.files.contains(lower) || self.is_folder(lower)
+    }
+
+    /// Whether it is a folder, or stands above one.
+    fn is_folder(&self, lower: &str) -> bool {
+        let first_from = |text: &str| self.folders.partition_point(|folder| folder[..] < *text);
+        let starts = |at: usize, text: &str| {
+            let folder = self.folders.get(at);
+            folder.is_some_and(|folder| folder.starts_with(text))
+        };
+        let inside = format!("{lower}/");
+        let same = self.folders.get(first_from(lower));
+        same.is_some_and(|folder| folder == lower) || starts(first_from(&inside), &inside)
     }
 
     /// The first of "name.ext", "name (2).ext", "name (3).ext" that is free.
     fn give(&mut self, path: String) -> String {
-        let lower = path.to_lowercase();
-        let Some(mut number) = self.0.get(&lower).copied() else {
-            self.0.insert(lower, 2);
+        if !self.has(&lower(&path)) {
+            self.files.insert(lower(&path));
             return path;
-        };
+        }
+        let series = Series::of(&path);
+        let key = lower(&series.numbered(0));
+        let mut number = self.next.get(&key).copied().unwrap_or(2);
         loop {
-            let other = numbered(&path, number);
+            let other = series.numbered(number);
             number += 1;
-            let other_lower = other.to_lowercase();
-            if !self.0.contains_key(&other_lower) {
-                self.0.insert(lower, number);
-                self.0.insert(other_lower, 2);
+            if !self.has(&lower(&other)) {
+                self.files.insert(lower(&other));
+                self.next.insert(key, number);
                 return other;
             }
         }
     }
 }
 
-/// "folder/name (2).ext" for "folder/name.ext" and 2.
-fn numbered(path: &str, number: u64) -> String {
-    let (folder, name) = path
-        .rsplit_once('/')
-        .map_or(("", path), |(folder, name)| (folder, name));
-    let (stem, extension) = match name.rsplit_once('.') {
-        Some((stem, extension)) if !stem.is_empty() => (stem, extension),
-        _ => (name, ""),
-    };
-    let mut end = String::from(" (");
-    end.push_str(&number.to_string());
-    end.push(')');
-    if !extension.is_empty() {
-        end.push('.');
-        end.push_str(extension);
+fn lower(path: &str) -> String {
+    path.to_lowercase()
+}
+
+/// "folder/name.ext", to be told apart by numbers.
+struct Series<'a> {
+    folder: &'a str,
+    stem: &'a str,
+    extension: &'a str,
+}
+
+/// Room for " (200001)".
+const NUMBER_BYTES_MAX: usize = MANIFEST_FILE_COUNT_MAX.ilog10() as usize + 4;
+
+impl<'a> Series<'a> {
+    /// Names that are cut to the same stem make one series, so that its numbers are tried once.
+    fn of(path: &'a str) -> Self {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let (stem, extension) = match name.rsplit_once('.') {
+            Some((stem, extension)) if !stem.is_empty() => (stem, extension),
+            _ => (name, ""),
+        };
+        let others = NUMBER_BYTES_MAX + 1 + extension.len();
+        let stem = shorten(stem, NAME_BYTES_MAX.saturating_sub(others));
+        Self {
+            folder,
+            stem,
+            extension,
+        }
     }
-    let mut other = String::new();
-    if !folder.is_empty() {
-        other.push_str(folder);
-        other.push('/');
+
+    fn numbered(&self, number: u64) -> String {
+        let Self {
+            folder,
+            stem,
+            extension,
+        } = self;
+        let slash = if folder.is_empty() { "" } else { "/" };
+        let dot = if extension.is_empty() { "" } else { "." };
+        format!("{folder}{slash}{stem} ({number}){dot}{extension}")
     }
-    other.push_str(shorten(stem, NAME_BYTES_MAX.saturating_sub(end.len())));
-    other.push_str(&end);
-    other
 }
 
 fn is_component(name: &str) -> bool {
@@ -194,7 +235,8 @@ mod tests {
     #[test]
     fn hostile_paths_are_refused() {
         let long = "x".repeat(256);
-        let deep = "abc/".repeat(256) + "x";
+        let longer = "abc/".repeat(256) + "x";
+        let deep = "a/".repeat(PATH_DEPTH_MAX) + "x";
         for path in [
             "",
             "/",
@@ -216,6 +258,7 @@ mod tests {
             "a\u{2028}b",
             "\u{feff}a",
             &long,
+            &longer,
             &deep,
         ] {
             assert_eq!(check_path(path), Err(Error::BadName), "{path:?}");
@@ -225,6 +268,7 @@ mod tests {
     #[test]
     fn usual_and_unusual_names_are_carried() {
         let long = "é".repeat(127);
+        let deep = "a/".repeat(PATH_DEPTH_MAX - 1) + "x";
         for path in [
             "a",
             "a/b c/d.txt",
@@ -240,6 +284,7 @@ mod tests {
             "-rf",
             "~",
             &long,
+            &deep,
         ] {
             assert_eq!(check_path(path), Ok(()), "{path:?}");
             assert_eq!(clean_path(path), path);
@@ -299,6 +344,54 @@ mod tests {
                 "empty (2)"
             ]
         );
+    }
+
+    #[test]
+    fn a_folder_above_another_one_is_in_use() {
+        let safe = safe_paths(
+            ["a", "a b", "a/b", "A/B/c", "a/b/c/d/e", "a/b/c/d"],
+            ["a-b/x"],
+        );
+        let told = [
+            "a (2)",
+            "a b",
+            "a/b (2)",
+            "A/B/c (2)",
+            "a/b/c/d/e",
+            "a/b/c/d (2)",
+        ];
+        assert_eq!(safe, told);
+        assert_eq!(
+            safe_paths(["a-b", "a"], ["a-b/x", "a/y"]),
+            ["a-b (2)", "a (2)"]
+        );
+    }
+
+    /// As many deep paths as the longest manifest holds take memory and time like their length.
+    #[test]
+    fn many_deep_paths_are_named_quickly() {
+        let paths: Vec<String> = (0..50_000)
+            .map(|n| {
+                format!(
+                    "{n:06}{}/{}x",
+                    "y".repeat(240),
+                    "a/".repeat(PATH_DEPTH_MAX - 2)
+                )
+            })
+            .collect();
+        let safe = safe_paths(paths.iter().map(String::as_str), []);
+        assert!(safe == paths);
+    }
+
+    #[test]
+    fn long_names_that_end_differently_are_named_quickly() {
+        let names: Vec<String> = (0..20_000)
+            .map(|n| format!("{}{n:06}", "x".repeat(NAME_BYTES_MAX - 6)))
+            .collect();
+        let twice = names.iter().chain(&names).map(String::as_str);
+        let safe: HashSet<String> = safe_paths(twice, []).into_iter().collect();
+        assert_eq!(safe.len(), 40_000);
+        assert!(safe.iter().all(|name| check_path(name).is_ok()));
     }
 
     #[test]

@@ -246,6 +246,30 @@ fn f2_manifests_and_files_are_not_taken_for_each_other() {
 }
 
 #[test]
+fn an_index_tells_what_a_sealed_file_holds() {
+    let whole = Whole::new(46);
+    let index = ManifestIndex::of(&whole.manifest);
+    for (place, sealed) in whole.manifest.sealed.iter().enumerate() {
+        assert_eq!(index.place(sealed.file), Some(place));
+    }
+    assert_eq!(index.place(FileId([77; 32])), None);
+    assert_eq!(index.members(1), [1]);
+    assert_eq!(index.members(2), [2, 3, 4]);
+    assert!(index.members(3).is_empty() && index.members(usize::MAX).is_empty());
+}
+
+#[test]
+fn c3_a_sealed_manifest_tells_its_pairs() {
+    let whole = Whole::new(47);
+    let SealedManifest { body, pairs, .. } = &whole.sealed;
+    let geometry = sealift_protocol::format::Geometry::from_body_bytes(body.len() as u64).unwrap();
+    let mut reader =
+        sealift_protocol::format::PartReader::new(geometry, 0, body.len() as u64).unwrap();
+    reader.feed(body).unwrap();
+    assert!(reader.finish().unwrap() == *pairs && pairs.len() == 1);
+}
+
+#[test]
 fn f5_a_list_has_one_meaning() {
     let whole = Whole::new(1);
     let refused = |change: &dyn Fn(&mut Manifest)| {

@@ -74,6 +74,8 @@ pub const MANIFEST_FILE_COUNT_MAX: usize = 200_000;
 pub const MANIFEST_FOLDER_COUNT_MAX: usize = 50_000;
 /// Longest path of a file, in bytes of UTF-8.
 pub const PATH_BYTES_MAX: usize = 1_024;
+/// Most components of a path. Whoever keeps every folder of a manifest has at most so many per file.
+pub const PATH_DEPTH_MAX: usize = 32;
 /// Longest component of a path, in bytes of UTF-8: what file systems take.
 pub const NAME_BYTES_MAX: usize = 255;
 /// Longest title, in bytes of UTF-8.

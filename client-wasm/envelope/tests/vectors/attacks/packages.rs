@@ -222,6 +222,19 @@ fn on_manifests(made: &mut Made) {
             )
         }),
         (
+            "manifest_names_a_folder_too_deep",
+            "33 components",
+            "bad_name",
+            {
+                let deep = [&[0x78, 65][..], "a/".repeat(32).as_bytes(), b"x"].concat();
+                listed(
+                    0,
+                    5,
+                    &[[&[0x86][..], &deep, &[5, 0xf6, 0x60, 0, 0]].concat()],
+                )
+            },
+        ),
+        (
             "manifest_name_not_utf8",
             "",
             "damaged_manifest",
