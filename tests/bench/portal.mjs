@@ -51,7 +51,7 @@ export async function timedSend(chromium, relay, files, { transport, lanes, unse
   const tab = await chromium.open(`${relay.url}/?${query}`, CLOCK + (spy || (unsealed ? inWorkers(COPIES_ONLY) : '')));
   await tab.until(`document.getElementById('compose-screen')?.hidden === false`);
   await tab.choose(folder ? '#pick-folder' : '#pick-files', files);
-  await tab.until(`!document.getElementById('compose').hasAttribute('data-empty')`);
+  await tab.until(`document.getElementById('send').checkVisibility()`);
   await tab.run(`document.getElementById('no-password').click()`);
   const before = await during?.idle();
   await tab.run(`document.getElementById('send').click()`);

@@ -2,14 +2,12 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Chromium } from '../cdp.mjs';
-import { MIB, noise, program, residentBytes, server } from '../measure.mjs';
+import { LARGE_MIB, MIB, noise, program, residentBytes, server } from '../measure.mjs';
 import { timedReceive, timedSend } from '../portal.mjs';
 
-const MEBIBYTES = 4096;
-
 export async function memory(table, { folder, ramDisk, binaries }) {
-  table.section('Memory for a file of 4 GiB', 'Over what was there before. Browser: proportional memory of the renderer; relay and command line: resident memory.');
-  const file = await noise(folder, 'large.bin', MEBIBYTES);
+  table.section(`Memory for a file of ${LARGE_MIB / 1024} GiB`, 'Over what was there before. Browser: proportional memory of the renderer; relay and command line: resident memory.');
+  const file = await noise(folder, 'large.bin', LARGE_MIB);
   const data = join(folder, 'data');
   const relay = await server(join(binaries, 'sealift-relay'), ['serve', '--listen', '127.0.0.1:0', '--open-uploads', '--data', data]);
   const row = (name, bytes, most) => table.row(name, bytes / MIB, 'MiB', bytes / MIB <= most ? `at most ${most}: kept` : `at most ${most}: **not kept**`);

@@ -2,14 +2,12 @@
 import { execFileSync } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MIB, median, noise, program, rate } from '../measure.mjs';
-
-const MEBIBYTES = 4096;
+import { LARGE_MIB, MIB, median, noise, program, rate } from '../measure.mjs';
 
 export async function terminal(table, { ramDisk, binaries, tools }) {
-  table.section('The command line', `One file of ${MEBIBYTES / 1024} GiB on a RAM disk, one core. Argon2id for the password is part of the time.`);
-  const bytes = MEBIBYTES * MIB;
-  const file = await noise(ramDisk, 'plain', MEBIBYTES);
+  table.section('The command line', `One file of ${LARGE_MIB / 1024} GiB on a RAM disk, one core. Argon2id for the password is part of the time.`);
+  const bytes = LARGE_MIB * MIB;
+  const file = await noise(ramDisk, 'plain', LARGE_MIB);
   const out = join(ramDisk, 'out');
   const opened = join(ramDisk, 'opened');
   const env = { SEALIFT_PASSWORD: 'correct horse battery staple' };
