@@ -34,13 +34,14 @@ const TELLS_KEYS = `{
   };
 }`;
 
-/** A script for the page that puts `code` in front of every worker it starts. */
+/** A script for the page that puts `code` in front of every worker it starts, and of those that they start. */
 function inWorkers(code) {
-  return `{
+  const before = (code) => `{
     const make = URL.createObjectURL;
     URL.createObjectURL = (blob) =>
       make.call(URL, blob.type === 'text/javascript' ? new Blob([${JSON.stringify(code)}, blob], { type: blob.type }) : blob);
   }`;
+  return before(code + before(code));
 }
 
 /** Sends files by the Send page without a password. Returns the seconds from the first byte to *Sent*, and the link. */
