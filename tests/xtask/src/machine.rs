@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-const NODE_MAJOR_MIN: u32 = 20;
+/// What Vite asks for.
+const NODE_MIN: (u32, u32) = (20, 19);
 const NETWORK_LIMIT: Duration = Duration::from_secs(600);
 
 /// Makes sure the active toolchain can build for a WebAssembly target.
@@ -38,20 +39,20 @@ pub(crate) fn rust_target(repo: &Repo, target: &str) -> Result<()> {
 
 /// Checks that Node and npm are there, and new enough.
 pub(crate) fn node(repo: &Repo) -> Result<()> {
+    let (major, minor) = NODE_MIN;
     let advice = format!(
-        "Node.js {NODE_MAJOR_MIN} or newer, with npm, is needed: https://nodejs.org, or on Debian `sudo apt-get install nodejs npm`"
+        "Node.js {major}.{minor} or newer, with npm, is needed: https://nodejs.org, or on Debian 13 `sudo apt-get install nodejs npm`"
     );
     if !on_path("node") || !on_path("npm") {
         bail!("{advice}");
     }
     let version = output(repo.command("node").arg("--version"))?;
-    let major = version
+    let mut numbers = version
         .trim()
         .trim_start_matches('v')
         .split('.')
-        .next()
-        .and_then(|text| text.parse().ok());
-    if major.is_none_or(|major: u32| major < NODE_MAJOR_MIN) {
+        .map(|text| text.parse().unwrap_or(0));
+    if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < NODE_MIN {
         bail!("{advice}. Found: {}", version.trim());
     }
     Ok(())
