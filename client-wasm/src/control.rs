@@ -19,7 +19,7 @@ use sealift_protocol::error::Code;
 use sealift_protocol::frame::{Decoder, Frame};
 use sealift_protocol::ids::{Attempt, ClientId, FileId, LaneId, OwnerToken, PartNumber};
 use sealift_protocol::link::{Fragment, Link, LinkSecret, Pin};
-use sealift_protocol::message::{RelayMessage, Role, Transport};
+use sealift_protocol::message::{MessageError, RelayMessage, Role, Transport};
 use sealift_protocol::session::{
     ClientConfig, ClientEvent, ClientSession, LaneEnd, PartFailure, Verdict,
 };
@@ -258,8 +258,12 @@ impl SendSession {
             let Frame::Control(payload) = frame else {
                 return Err(Code::Malformed.into());
             };
-            // A kind from a newer relay means nothing to this version.
-            messages.extend(RelayMessage::decode(&payload).ok());
+            match RelayMessage::decode(&payload) {
+                Ok(message) => messages.push(message),
+                // A kind from a newer relay means nothing to this version.
+                Err(MessageError::UnknownKind) => {}
+                Err(_) => return Err(Code::Malformed.into()),
+            }
         }
         for message in messages {
             self.handle(now_ms, ClientEvent::Message { lane, message });

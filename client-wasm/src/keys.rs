@@ -3,6 +3,7 @@
 //! What comes out is the package key's bytes. They are secret; the worker hands them over to the worker that uses them
 //! and keeps nothing. Ending the worker cancels a derivation.
 
+use rand_core::{CryptoRng, Rng as _};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -22,40 +23,40 @@ const LIMITS: KdfLimits = KdfLimits::PRODUCTION;
 #[cfg(feature = "cheap-kdf-for-tests")]
 const LIMITS: KdfLimits = KdfLimits::CHEAP_FOR_TESTS;
 
-/// What a new package starts from.
-#[wasm_bindgen(js_name = makeKeyring)]
-pub fn make_keyring(password: Option<String>) -> Result<JsValue> {
-    let password = password.map(Zeroizing::new);
+/// A new package that a password opens, and nothing else: `{key, keyring}`. Normalised to NFC by the caller.
+///
+/// # Errors
+/// `password_length` for an empty password or one of more than 1,024 bytes. There is no way from here to a package
+/// without one: that is asked for by another name.
+#[wasm_bindgen(js_name = makePasswordKeyring)]
+pub fn make_password_keyring(password: String) -> Result<JsValue> {
+    let password = Zeroizing::new(password);
+    let password = Password::from_normalized(&password)?;
     let mut rng = crate::rng();
-    let mut id = [0; 16];
-    rand_core::Rng::fill_bytes(&mut rng, &mut id);
-    let package = PackageKey::generate(PackageId(id), &mut rng);
-    let builder = KeyringBuilder::new(&package);
-    let (keyring, secret) = match &password {
-        Some(password) => {
-            let password = Password::from_normalized(password)?;
-            (
-                builder
-                    .password(&password, KdfCost::DEFAULT, None, &mut rng)?
-                    .build()?,
-                None,
-            )
-        }
-        None => {
-            let secret = new_secret(&mut rng);
-            (
-                builder.link_secret(&secret, &mut rng)?.build()?,
-                Some(secret),
-            )
-        }
-    };
+    let package = new_package(&mut rng);
+    let keyring = KeyringBuilder::new(&package)
+        .password(&password, KdfCost::DEFAULT, None, &mut rng)?
+        .build()?;
     Ok(object([
         ("key", bytes(&package.export()[..])),
         ("keyring", bytes(&keyring)),
-        (
-            "secret",
-            secret.map_or(JsValue::UNDEFINED, |secret| bytes(&secret.0)),
-        ),
+    ]))
+}
+
+/// A new package that its link opens, without a password: `{key, keyring, secret}`.
+#[wasm_bindgen(js_name = makeLinkKeyring)]
+pub fn make_link_keyring() -> Result<JsValue> {
+    let mut rng = crate::rng();
+    let package = new_package(&mut rng);
+    let mut secret = LinkSecret([0; 32]);
+    rng.fill_bytes(&mut secret.0);
+    let keyring = KeyringBuilder::new(&package)
+        .link_secret(&secret, &mut rng)?
+        .build()?;
+    Ok(object([
+        ("key", bytes(&package.export()[..])),
+        ("keyring", bytes(&keyring)),
+        ("secret", bytes(&secret.0)),
     ]))
 }
 
@@ -124,8 +125,8 @@ pub fn measure_kdf() -> Result<f64> {
     Ok(f64::from(CHEAPEST.memory_kib))
 }
 
-fn new_secret(rng: &mut impl rand_core::CryptoRng) -> LinkSecret {
-    let mut secret = LinkSecret([0; 32]);
-    rng.fill_bytes(&mut secret.0);
-    secret
+fn new_package(rng: &mut impl CryptoRng) -> PackageKey {
+    let mut id = [0; 16];
+    rng.fill_bytes(&mut id);
+    PackageKey::generate(PackageId(id), rng)
 }

@@ -22,7 +22,7 @@ export function wireChoosing(chooser: Chooser): void {
       (found) => {
         if (found.files.length + found.folders.length > 0) chooser.take(found);
       },
-      (error: unknown) => chooser.failed(SealiftError.from(error, 'source_unreadable')),
+      (error: unknown) => chooser.failed(SealiftError.from(error, 'file_unreadable')),
     );
   };
   wireDrop(chooser, settle);

@@ -1,5 +1,5 @@
 /** The Manage page: what the sender's second link allows, which is to look at a package and to delete it. */
-import { checkEnvironment, readManageLink, SealiftError, type ManagedInfo, type ManagedPackage } from '../../src/sdk';
+import { checkEnvironment, clearStaging, readManageLink, SealiftError, type ManagedInfo, type ManagedPackage } from '../../src/sdk';
 import { button, byId, part, setText } from './dom';
 import { showFailure } from './failure';
 import { say, showScreen } from './screens';
@@ -60,6 +60,7 @@ function wireDelete(managed: ManagedPackage): void {
   };
 }
 
+void clearStaging();
 const missing = checkEnvironment();
 if (missing) showFailure(missing);
 else void manage();

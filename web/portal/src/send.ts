@@ -4,7 +4,7 @@
  * `?transports=websocket` and `?lanes=1` restrict the way the bytes travel, for tests and for networks that need it.
  */
 import {
-  checkEnvironment, readSendLink, relayPolicy, SealiftError, SendJob,
+  checkEnvironment, clearStaging, readSendLink, relayPolicy, SealiftError, SendJob,
   type SendOptions, type SendResult, type SendState, type Transport,
 } from '../../src/sdk';
 import { keepAwake } from './awake';
@@ -103,7 +103,7 @@ class SendPage {
       this.#password = composed.protection.kind === 'password' ? composed.protection.password : '';
       this.#showSent(job, result);
     } catch (thrown) {
-      this.#showEnd(SealiftError.from(thrown), composed);
+      this.#showEnd(SealiftError.from(thrown), composed, job);
     } finally {
       ended = true;
       keepAwake(false);
@@ -111,11 +111,18 @@ class SendPage {
     }
   }
 
-  #showEnd(error: SealiftError, composed: Composed): void {
-    if (error.code === 'cancelled') return this.#compose.show('Cancelled. Nothing of it is kept. Your files are still in the list.');
-    const back = { label: 'Back to the files', act: () => this.#compose.show() };
+  #showEnd(error: SealiftError, composed: Composed, job: SendJob): void {
+    if (error.code === 'cancelled' && job.gone) return this.#compose.show('Cancelled. Nothing of it is kept. Your files are still in the list.');
     if (error.code === 'superseded') return showFailure(error);
-    showFailure(error, error.retryable ? { retry: { label: 'Try again', act: () => void this.#send(composed) }, back } : { back });
+    const back = { label: 'Back to the files', act: () => this.#compose.show() };
+    const { manageLink } = job;
+    const remove = !job.gone && manageLink !== null ? { label: 'Delete what was sent', act: () => void open(manageLink, '_blank', 'noopener') } : undefined;
+    if (error.code === 'cancelled') {
+      const unconfirmed = 'It is stopped here, but the relay did not answer. It may keep what was sent, unfinished and sealed, until you delete it.';
+      return showFailure(new SealiftError('cancelled', unconfirmed), { retry: remove, back });
+    }
+    const again = { label: 'Try again', act: () => void this.#send(composed) };
+    showFailure(error, { retry: error.retryable ? again : remove, back });
   }
 
   #showSent(job: SendJob, result: SendResult): void {
@@ -191,4 +198,5 @@ async function start(): Promise<void> {
 }
 
 addEventListener('hashchange', () => location.reload());
+void clearStaging();
 void start();

@@ -22,3 +22,8 @@ export async function askKdf<T>(name: string, argument: unknown): Promise<T> {
     kdf.end();
   }
 }
+
+/** A page may carry options of its own in the address; they are no part of the link. */
+export function withoutQuery(link: string): string {
+  return link.replace(/\?[^#]*/, '');
+}

@@ -94,6 +94,7 @@ export class DownloadJob extends EventTarget {
   private async pick(): Promise<Picked> {
     const { into, listed } = this;
     const alone = this.isAlone();
+    if (into === 'file' && !alone) throw new SealiftError('bad_usage');
     if (into === 'file' || (into === 'auto' && alone)) {
       const file = await pickFile(baseName(listed[0]!.safe));
       if (file) return { kind: 'file', file };

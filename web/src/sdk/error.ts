@@ -14,7 +14,7 @@ export class SealiftError extends Error {
 
   /** `text` replaces the code's own sentences: the first one becomes the message, the others the advice. */
   constructor(code: string, text?: string, options?: { cause?: unknown }) {
-    const [retryable, sentence] = CODES[code] ?? CODES['unknown']!;
+    const [retryable, sentence] = CODES[Object.hasOwn(CODES, code) ? code : 'unknown']!;
     const { first, rest } = split(sentence);
     const own = text ? split(text) : null;
     super(own?.first ?? first, options);
@@ -33,7 +33,7 @@ export class SealiftError extends Error {
   static from(thrown: unknown, fallback = 'internal'): SealiftError {
     if (thrown instanceof SealiftError) return thrown;
     const { code, message } = (thrown ?? {}) as { code?: unknown; message?: unknown };
-    if (typeof code === 'string' && code in CODES) {
+    if (typeof code === 'string' && Object.hasOwn(CODES, code)) {
       return new SealiftError(code, typeof message === 'string' ? message : undefined, { cause: thrown });
     }
     if (fallback !== 'internal') return new SealiftError(fallback, undefined, { cause: thrown });

@@ -4,6 +4,7 @@
  * Start with `SendJob` to send, `openLink` to receive, `openFiles` to open `.sealift` files without network.
  */
 export { checkEnvironment } from './environment';
+export { clearStaging } from './saving';
 export { DownloadJob } from './download';
 export { filesFromDirectory, filesFromDrop, filesFromInput } from './drop';
 export { generatePassword, passwordStrength, type Strength } from './strength';

@@ -1,5 +1,5 @@
 /** What a manage link allows: look at a package and delete it. */
-import { askKdf } from './core';
+import { askKdf, withoutQuery } from './core';
 import { SealiftError } from './error';
 import { ask, packageInfo, type PackageInfo } from './relay';
 import type { ManageLink } from '../worker/kdf-answers';
@@ -11,7 +11,7 @@ export class ManagedPackage {
   private readonly link: Promise<ManageLink>;
 
   constructor(link: string, readonly packageId: string) {
-    this.link = askKdf<ManageLink>('readManageLink', link);
+    this.link = askKdf<ManageLink>('readManageLink', withoutQuery(link));
     this.link.catch(() => {}); // told to whoever asks
   }
 
@@ -36,7 +36,7 @@ export class ManagedPackage {
  * use, which then fails with `cut_link`.
  */
 export function readManageLink(link: string): ManagedPackage {
-  const packageId = /\/manage\/([\w-]+)\/?(?:#|$)/.exec(link)?.[1];
+  const packageId = /\/manage\/([\w-]+)\/?(?:[?#]|$)/.exec(link)?.[1];
   if (!packageId) throw new SealiftError('bad_link');
   return new ManagedPackage(link, packageId);
 }
@@ -44,5 +44,5 @@ export function readManageLink(link: string): ManagedPackage {
 /** The grant of a send link; null when there is no fragment. */
 export async function readSendLink(link: string): Promise<string | null> {
   const fragment = link.split('#')[1];
-  return fragment ? askKdf<string>('readSendLink', link) : null;
+  return fragment ? askKdf<string>('readSendLink', withoutQuery(link)) : null;
 }

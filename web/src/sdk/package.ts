@@ -7,15 +7,19 @@
 import { Caller } from '../worker/calls';
 import type { KeyringNeeds, ReceiveLink } from '../worker/kdf-answers';
 import type { Layout, ManifestAnswer, ManifestFile, SealedPlace } from '../worker/open-messages';
-import { askKdf, startCore } from './core';
+import { askKdf, startCore, withoutQuery } from './core';
 import { DownloadJob, type Listed } from './download';
 import { checkEnvironment } from './environment';
 import { SealiftError } from './error';
-import { ask, fileUrl, packageInfo } from './relay';
+import { ask, fileUrl, packageInfo, readAtMost } from './relay';
 import { clearStaging } from './saving';
 import type { Contents, Entry, SaveInto } from './types';
 
 type Bytes = Uint8Array<ArrayBuffer>;
+
+/** The limits of the format, and what sealing and padding add to a manifest. */
+const KEYRING_BYTES_MAX = 48 << 10;
+const MANIFEST_BYTES_MAX = 40 << 20;
 
 /** Everything about a package that is known before it is opened. */
 interface Found {
@@ -157,8 +161,8 @@ export async function openLink(text: string): Promise<Package> {
     const manifest = info.files.find(({ role }) => role === 'manifest');
     if (info.state !== 'finished' || !manifest) throw new SealiftError('not_complete');
     const [keyring, sealed] = await Promise.all([
-      fetchBytes(`${link.relay}/api/packages/${link.package}/keyring`),
-      fetchBytes(fileUrl(link.relay, link.package, manifest.id)),
+      fetchBytes(`${link.relay}/api/packages/${link.package}/keyring`, KEYRING_BYTES_MAX),
+      fetchBytes(fileUrl(link.relay, link.package, manifest.id), MANIFEST_BYTES_MAX),
     ]);
     if (sealed.length !== manifest.headBytes + manifest.bodyBytes) throw new SealiftError('cut_short');
     const needs = await worker.call<KeyringNeeds>('inspect', keyring);
@@ -225,11 +229,6 @@ export async function openFiles(files: File[], options: { link?: string } = {}):
   }
 }
 
-/** A page may carry options of its own in the address; they are no part of the link. */
-function withoutQuery(link: string): string {
-  return link.replace(/\?[^#]*/, '');
-}
-
 async function startOpener(): Promise<Caller> {
   const lacking = checkEnvironment();
   if (lacking) throw lacking;
@@ -240,13 +239,8 @@ async function startOpener(): Promise<Caller> {
   return caller;
 }
 
-async function fetchBytes(url: string): Promise<Bytes> {
-  const response = await ask(url);
-  try {
-    return new Uint8Array(await response.arrayBuffer());
-  } catch (cause) {
-    throw new SealiftError('network_lost', undefined, { cause });
-  }
+async function fetchBytes(url: string, bytesMax: number): Promise<Bytes> {
+  return readAtMost(await ask(url), bytesMax);
 }
 
 async function slice(source: File, [start, end]: [number, number]): Promise<Bytes> {

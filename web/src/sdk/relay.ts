@@ -44,7 +44,7 @@ interface PackageAnswer {
 
 /** What a relay allows; of the page's own one unless another is named. */
 export async function relayPolicy(relay: string = location.origin): Promise<RelayPolicy> {
-  const answer = (await (await ask(`${relay}/api/policy`)).json()) as PolicyAnswer;
+  const answer = (await readJson(await ask(`${relay}/api/policy`))) as PolicyAnswer;
   return {
     uploadsOpen: answer.uploads_open,
     expiryChoicesSeconds: answer.expiry_choices_s ?? [],
@@ -56,7 +56,7 @@ export async function relayPolicy(relay: string = location.origin): Promise<Rela
 
 /** What a relay knows of a package. */
 export async function packageInfo(relay: string, packageId: string): Promise<PackageInfo> {
-  const answer = (await (await ask(`${relay}/api/packages/${packageId}`)).json()) as PackageAnswer;
+  const answer = (await readJson(await ask(`${relay}/api/packages/${packageId}`))) as PackageAnswer;
   const files = answer.files.map(({ id, role, head_bytes, body_bytes }): StoredFile => ({
     id, role: role === 'manifest' ? 'manifest' : 'content', headBytes: head_bytes, bodyBytes: body_bytes,
   }));
@@ -70,10 +70,44 @@ export async function packageInfo(relay: string, packageId: string): Promise<Pac
   };
 }
 
+/** Longest JSON answer: 10,000 files, with room. */
+const JSON_BYTES_MAX = 8 << 20;
+
+/** An answer's JSON. */
+export async function readJson(response: Response): Promise<unknown> {
+  return JSON.parse(new TextDecoder().decode(await readAtMost(response, JSON_BYTES_MAX)));
+}
+
+/**
+ * An answer's bytes, which the relay may not make longer than `bytesMax`.
+ *
+ * @throws SealiftError `malformed` when it tries, `network_lost` when the answer breaks off.
+ */
+export async function readAtMost(response: Response, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+  const reader = response.body!.getReader();
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  for (let bytes = 0; ; ) {
+    const { value, done } = await reader.read().catch((cause: unknown) => Promise.reject(new SealiftError('network_lost', undefined, { cause })));
+    if (done) return new Uint8Array(await new Blob(pieces).arrayBuffer());
+    bytes += value.length;
+    if (bytes > bytesMax) {
+      void reader.cancel().catch(() => {});
+      throw new SealiftError('malformed');
+    }
+    pieces.push(value as Uint8Array<ArrayBuffer>);
+  }
+}
+
 /** Where a sealed file is. */
 export function fileUrl(relay: string, packageId: string, fileId: string): string {
   return `${relay}/api/packages/${packageId}/files/${fileId}`;
 }
+
+/** What a relay may say about a request; that a password is wrong, for one, it cannot know. */
+const SAID_BY_RELAYS = [
+  'unauthorized', 'grant_required', 'grant_invalid', 'grant_expired', 'origin_refused', 'draining', 'relay_busy', 'not_found',
+  'expired', 'conflict', 'already_finished', 'not_complete', 'too_large', 'storage_full', 'storage_failed', 'malformed', 'internal',
+];
 
 /** A request whose failure is a SealiftError with the relay's own code. */
 export async function ask(url: string, init: RequestInit = {}): Promise<Response> {
@@ -85,7 +119,8 @@ export async function ask(url: string, init: RequestInit = {}): Promise<Response
     throw new SealiftError('network_lost', undefined, { cause });
   }
   if (response.ok) return response;
-  const { code } = (await response.json().catch(() => ({}))) as { code?: string };
+  const said = ((await readJson(response).catch(() => null)) ?? {}) as { code?: unknown };
+  const code = SAID_BY_RELAYS.find((known) => known === said.code);
   // Without a code it was not the relay that answered, but something in front of it.
   throw new SealiftError(code ?? (response.status === 404 ? 'not_found' : 'network_lost'));
 }

@@ -6,12 +6,12 @@
  * streams it; and small ones fit into memory.
  */
 import { registerServiceWorker } from '../worker/assets';
-import { STAGING } from '../worker/sinks';
+import { STAGING, stagedLock } from '../worker/sinks';
 import { SealiftError } from './error';
 
 /** Chromium cancels downloads of larger blobs. */
 export const BLOB_BYTES_MAX = 256 << 20;
-/** Staged files are removed at the first visit after so long: no event tells when the browser has copied one. */
+/** Where a browser has no locks, staged files are removed after so long: nothing tells when it has copied one. */
 const STAGED_MS_MAX = 24 * 3600 * 1000;
 /** Room that must stay free beside a staged file. */
 const QUOTA_MARGIN_BYTES = 64 << 20;
@@ -73,12 +73,14 @@ export function handOver(blob: Blob, saveAs: string): void {
   setTimeout(() => URL.revokeObjectURL(url), STAGED_MS_MAX);
 }
 
-/** Removes what earlier downloads left. */
+/** Removes what earlier downloads left: opened files that no page holds any more. */
 export async function clearStaging(): Promise<void> {
   try {
     const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle(STAGING);
+    const remove = (name: string) => folder.removeEntry(name).catch(() => {});
     for await (const name of (folder as unknown as { keys(): AsyncIterable<string> }).keys()) {
-      if (Date.now() - Number.parseInt(name, 10) > STAGED_MS_MAX) await folder.removeEntry(name).catch(() => {});
+      if (navigator.locks) await navigator.locks.request(stagedLock(name), { ifAvailable: true }, (lock) => (lock ? remove(name) : undefined));
+      else if (Date.now() - Number.parseInt(name, 10) > STAGED_MS_MAX) await remove(name);
     }
   } catch {
     // No private file system here, or nothing was ever staged.
@@ -87,16 +89,15 @@ export async function clearStaging(): Promise<void> {
 
 /** Starts a streamed download; what is written into the port arrives there. `stop` ends the pings. */
 export async function startStream(saveAs: string, bytes: number): Promise<{ port: MessagePort; stop(): void }> {
-  await registerServiceWorker();
-  const { active } = await navigator.serviceWorker.ready;
+  const active = await registerServiceWorker();
   const { port1, port2 } = new MessageChannel();
   const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
   const announced = new Promise((resolve) => (port1.onmessage = resolve));
-  active!.postMessage({ id, name: saveAs, bytes, port: port2 }, [port2]);
+  active.postMessage({ id, name: saveAs, bytes, port: port2 }, [port2]);
   await announced;
   port1.onmessage = null;
   click(`/streamed/${id}`);
-  const timer = setInterval(() => active!.postMessage('ping'), PING_MS);
+  const timer = setInterval(() => active.postMessage('ping'), PING_MS);
   return { port: port1, stop: () => clearInterval(timer) };
 }
 

@@ -29,12 +29,17 @@ export class SendJob extends EventTarget {
   result: SendResult | null = null;
   /** The link that may delete the package; there as soon as the package is created (rule L4). */
   manageLink: string | null = null;
+  /** Whether nothing of the package is left on the relay: said so by the relay, or never begun. */
+  gone = true;
 
   private worker: Worker | null = null;
   private ending: { resolve(result: SendResult): void; reject(error: SealiftError): void } | null = null;
 
+  /** @throws SealiftError `bad_usage` unless the protection is a password that is not empty, or the link. */
   constructor(readonly options: SendOptions) {
     super();
+    const { kind, password } = (options.protection ?? {}) as { kind?: unknown; password?: unknown };
+    if (kind !== 'link' && !(kind === 'password' && typeof password === 'string' && password !== '')) throw new SealiftError('bad_usage');
     const bytes = options.files.reduce((sum, { file }) => sum + file.size, 0);
     this.progress = noProgress(bytes, options.files.length);
   }
@@ -61,7 +66,10 @@ export class SendJob extends EventTarget {
     this.say('resume');
   }
 
-  /** Stops and deletes what the relay has. Settles when that is done, or after five seconds without an answer. */
+  /**
+   * Stops and deletes what the relay has. Settles when that is done, or after five seconds without an answer: then
+   * `gone` stays false, and the manage link can still delete the rest.
+   */
   async cancel(): Promise<void> {
     if (this.ended()) return;
     const gone = new Promise<void>((resolve) => {
@@ -109,6 +117,7 @@ export class SendJob extends EventTarget {
   private heard(message: FromControl): void {
     switch (message.type) {
       case 'state':
+        if (message.state === 'cancelled') this.gone = true; // confirmed by the relay
         if (message.state === 'cancelled' || message.state === 'superseded') return this.close(message.state);
         return this.enter(message.state);
       case 'progress':
@@ -122,6 +131,7 @@ export class SendJob extends EventTarget {
       }
       case 'created':
         this.manageLink = message.manageLink;
+        this.gone = false;
         return;
       case 'sent':
         this.result = message.result;

@@ -15,11 +15,14 @@ interface TrustedTypes {
   createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string };
 }
 
-/** Only what this module made itself (blobs) and the one service worker may become a script. */
+/** Blob URLs of checked scripts. */
+const checked = new Set<string>();
+
+/** Only what this module made itself and the one service worker may become a script. */
 const policy = (() => {
   const rules = {
     createScriptURL(url: string): string {
-      if (url.startsWith('blob:') || url === SERVICE_WORKER) return url;
+      if (checked.has(url) || url === SERVICE_WORKER) return url;
       throw new TypeError('This script address is not allowed.');
     },
   };
@@ -30,9 +33,15 @@ const policy = (() => {
 /** The service worker that answers streamed downloads. It must lie at the root, under a fixed name. */
 export const SERVICE_WORKER = '/download-worker.js';
 
-/** Registers the service worker, through the policy. */
-export function registerServiceWorker(): Promise<ServiceWorkerRegistration> {
-  return navigator.serviceWorker.register(policy.createScriptURL(SERVICE_WORKER), { scope: '/' });
+/** Registers the service worker for its own addresses only, through the policy, and waits until it runs. */
+export async function registerServiceWorker(): Promise<ServiceWorker> {
+  const registration = await navigator.serviceWorker.register(policy.createScriptURL(SERVICE_WORKER), { scope: '/streamed/' });
+  const worker = registration.active ?? registration.waiting ?? registration.installing!;
+  while (worker.state !== 'activated') {
+    if (worker.state === 'redundant') throw new SealiftError('page_damaged');
+    await new Promise((resolve) => worker.addEventListener('statechange', resolve, { once: true }));
+  }
+  return worker;
 }
 
 /** A checked script and its blob URL. */
@@ -68,7 +77,9 @@ export function startSibling(name: string): Worker {
 }
 
 function asSource(script: Blob): Source {
-  return { script, url: URL.createObjectURL(script) };
+  const url = URL.createObjectURL(script);
+  checked.add(url);
+  return { script, url };
 }
 
 const sources = new Map<string, Promise<Source>>();

@@ -8,6 +8,8 @@ import { SealiftError } from '../sdk/error';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
+const HEAD_BYTES_MAX = 64 << 10;
+
 /** One sealed file that can be read. */
 export interface StoredBody {
   head(): Promise<Bytes>;
@@ -35,10 +37,13 @@ export class RemoteBody implements StoredBody {
   }
 
   async head(): Promise<Bytes> {
+    if (!(this.headBytes > 0 && this.headBytes <= HEAD_BYTES_MAX)) throw new SealiftError('malformed');
     const response = await ask(this.url, { headers: { range: `bytes=0-${this.headBytes - 1}` } });
     this.etag = response.headers.get('etag');
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    return bytes.subarray(0, this.headBytes);
+    const reader = new StreamReader(response.body!, 'network_lost');
+    const head = (await reader.read(this.headBytes)).slice();
+    reader.close(); // a relay that ignores the range would send the whole file
+    return head;
   }
 
   async from(offset: number, signal: AbortSignal): Promise<BodyReader> {

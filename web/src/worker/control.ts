@@ -16,7 +16,7 @@ import type { FromControl, SendOrder, ToControl } from './control-messages';
 import type { PreparedFile, SessionAction } from './control-actions';
 import type { NewKeyring } from './kdf-answers';
 import { LaneWorker } from './lane-worker';
-import type { FromLane, Making } from './lane-messages';
+import type { FromLane, Making, Verdict } from './lane-messages';
 
 /** A clock that stood still for so long: the page was frozen or the computer slept. */
 const FROZEN_MS = 8000;
@@ -31,6 +31,9 @@ class Sending {
   private state: SendState = 'preparing';
   private filesDone = 0;
   private ended = false;
+  private verifier: LaneWorker | null = null;
+  private verifying: Promise<void> = Promise.resolve();
+  private verified: (message: FromLane) => void = () => {};
 
   constructor(private readonly order: SendOrder) {}
 
@@ -61,12 +64,11 @@ class Sending {
 
   private async makeKeyring(): Promise<NewKeyring> {
     const { protection, module } = this.order;
-    const password = protection.kind === 'password' ? protection.password : null;
-    if (password !== null) this.enter('deriving');
+    if (protection.kind === 'password') this.enter('deriving');
     this.kdf = new Caller(startSibling('kdf'));
     try {
       await this.kdf.call('start', module);
-      return await this.kdf.call<NewKeyring>('make', { password });
+      return await this.kdf.call<NewKeyring>('make', protection);
     } finally {
       this.kdf.end(); // gives Argon2's memory back
       this.kdf = null;
@@ -209,19 +211,32 @@ class Sending {
     for (const lane of this.lanes.values()) lane.post({ type: 'lanes', count: this.lanes.size });
   }
 
-  /** Compares recorded pairs with the file, in a worker without a connection. */
-  private verify({ file, part, firstSegment, pairs }: Extract<SessionAction, { type: 'verify' }>): void {
-    const making = this.makings.get(file);
-    if (!making) return;
-    const { module, engine } = this.order;
-    const worker = new LaneWorker(module, engine, (message) => {
-      if (message.type !== 'verified') return;
-      worker.post({ type: 'close' });
-      this.session?.partVerified(performance.now(), file, part, message.verdict);
+  /** Compares recorded pairs with the file: one comparison after another, in one worker without a connection. */
+  private verify(action: Extract<SessionAction, { type: 'verify' }>): void {
+    this.verifying = this.verifying.then(async () => {
+      if (this.ended) return;
+      const making = this.makings.get(action.file);
+      const verdict = making ? await this.verdictOn(action, making) : 'unreadable';
+      if (this.ended) return;
+      this.session?.partVerified(performance.now(), action.file, action.part, verdict);
       this.carryOut();
     });
-    worker.introduce(file, making);
-    worker.post({ type: 'verify', file, firstSegment, pairs });
+  }
+
+  private verdictOn({ file, firstSegment, pairs }: Extract<SessionAction, { type: 'verify' }>, making: Making): Promise<Verdict> {
+    return new Promise((resolve) => {
+      const { module, engine } = this.order;
+      this.verifier ??= new LaneWorker(module, engine, (message) => this.verified(message));
+      this.verified = (message) => {
+        if (message.type === 'verified') resolve(message.verdict);
+        if (message.type === 'closed') {
+          this.verifier = null;
+          resolve('unreadable');
+        }
+      };
+      this.verifier.introduce(file, making);
+      this.verifier.post({ type: 'verify', file, firstSegment, pairs });
+    });
   }
 
   private committed(file: string, fileCount: number): void {
@@ -234,6 +249,7 @@ class Sending {
     this.makings.delete(file);
     if (making?.kind === 'seal') making.sealer.fill(0);
     for (const lane of this.lanes.values()) lane.forget(file);
+    this.verifier?.forget(file);
   }
 
   private finished(expiresAt: number): void {
@@ -275,6 +291,7 @@ class Sending {
     clearTimeout(this.wakeTimer);
     for (const file of [...this.makings.keys()]) this.forget(file);
     for (const lane of [...this.lanes.keys()]) this.dropLane(lane);
+    this.verifier?.post({ type: 'close' });
   }
 
   /** A frozen page's timers stop; when they go on, every lane is dead although none says so. */

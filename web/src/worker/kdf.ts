@@ -4,8 +4,9 @@
  * It takes the better part of a second and 64 MiB, so it has a worker of its own, which is ended afterwards: that gives
  * the memory back, and is how a person cancels. Links are read here too.
  */
-import { initSync, makeKeyring, measureKdf, openKeyring, readManageLink, readSendLink } from '../wasm/sealift_client_wasm';
+import { initSync, makeLinkKeyring, makePasswordKeyring, measureKdf, openKeyring, readManageLink, readSendLink } from '../wasm/sealift_client_wasm';
 import { Handover, serve } from './calls';
+import type { Protection } from '../sdk/types';
 import type { ManageLink, NewKeyring } from './kdf-answers';
 
 /** Makes this worker one for keys. */
@@ -13,8 +14,9 @@ export const beKdf = () => serve({
   start(module: WebAssembly.Module) {
     initSync({ module });
   },
-  make({ password }: { password: string | null }) {
-    const made = makeKeyring(password?.normalize('NFC')) as NewKeyring;
+  make(protection: Protection) {
+    // By name and never by what is missing: a package without a password is one only when that was asked for.
+    const made = (protection.kind === 'link' ? makeLinkKeyring() : makePasswordKeyring(protection.password.normalize('NFC'))) as NewKeyring;
     return new Handover(made, [made.key.buffer, ...(made.secret ? [made.secret.buffer] : [])]);
   },
   open({ keyring, password, secret }: { keyring: Uint8Array; password: string | null; secret: Uint8Array | null }) {

@@ -1,6 +1,7 @@
 /** A lane's worker, as the control worker holds it. */
 import type { Transport } from '../sdk/types';
 import { hasWebTransport } from '../transport/webtransport';
+import { readJson } from '../sdk/relay';
 import { startSibling } from './assets';
 import type { Engine, FromLane, Making, PartOrder, ToLane } from './lane-messages';
 
@@ -41,7 +42,8 @@ export class LaneWorker {
       async (response) => {
         if (response.status === 404) return refuse(false, 'this relay has no WebTransport');
         if (!response.ok) return refuse(true, `status ${response.status}`);
-        const { port, hashes } = (await response.json()) as Certificates;
+        const { port, hashes } = (await readJson(response)) as Certificates;
+        if (!Number.isInteger(port) || port < 1 || port > 65_535) return refuse(false, 'the relay named no port');
         this.post({ type: 'open', transport, address: { relay, port, hashes } });
       },
     ).catch(() => refuse(true, 'the relay cannot be reached'));

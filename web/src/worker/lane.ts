@@ -189,7 +189,12 @@ class Lane {
     const made = this.files.get(file);
     const webcrypto = await this.webcrypto;
     try {
-      if (made?.kind !== 'seal') throw new Stopped();
+      if (!made) throw new Stopped();
+      if (made.kind === 'sealed') {
+        const own = made.pairs.subarray(firstSegment * PAIR_BYTES, firstSegment * PAIR_BYTES + pairs.length);
+        const same = own.length === pairs.length && own.every((byte, i) => byte === pairs[i]);
+        return tell({ type: 'verified', verdict: same ? 'same' : 'changed' });
+      }
       for (let n = 0; n * PAIR_BYTES < pairs.length; n++) {
         const index = firstSegment + n;
         const plaintext = await made.source.read(made.sealer.offset(index), made.sealer.plainBytes(index));

@@ -22,6 +22,8 @@ const REPORT_MS = 100;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 10_000;
 const GIVE_UP_MS = 600_000;
+/** Most of one try that counts towards giving up: a computer that slept has not tried. */
+const TRY_MS_MAX = 15_000;
 /** Members of a pack that are saved side by side. */
 const FILES_AT_ONCE = 8;
 
@@ -46,6 +48,7 @@ export const beOpener = () => serve({
     try {
       await kdf.call('start', module);
       const key = await kdf.call<Bytes>('open', { keyring, password, secret });
+      opener?.free();
       opener = new PackageOpener(key);
       key.fill(0);
     } finally {
@@ -251,15 +254,18 @@ class SaveJob {
   /** Tries again while the connection is lost, and waits while paused. */
   private async untilConnected<T>(read: () => Promise<T>): Promise<T> {
     let wait = RETRY_MS_MIN;
-    for (const since = Date.now(); ; ) {
+    for (let lostMs = 0; ; ) {
+      if (this.paused) lostMs = 0;
       await this.mayGoOn();
+      const start = Date.now();
       try {
         return await read();
       } catch (thrown) {
         const error = SealiftError.from(thrown);
         if (this.paused || this.cancelled || this.stop.signal.aborted) continue;
         const lost = ['network_lost', 'draining', 'relay_busy'].includes(error.code);
-        if (!lost || Date.now() - since > GIVE_UP_MS) throw error;
+        lostMs += Math.min(Date.now() - start, TRY_MS_MAX) + wait;
+        if (!lost || lostMs > GIVE_UP_MS) throw error;
         this.report({ type: 'notice', code: error.code }, true);
         await new Promise((resolve) => setTimeout(resolve, wait));
         wait = Math.min(wait * 2, RETRY_MS_MAX);

@@ -64,21 +64,46 @@ export async function createFolder(root: FileSystemDirectoryHandle, path: string
   return folder;
 }
 
-/** Paths that were given away here, also while their files are not there yet: several are saved side by side. */
-const given = new Set<string>();
+/** Paths given away in a folder, also while their files are not there yet: several are saved side by side. */
+const given = new WeakMap<FileSystemDirectoryHandle, Set<string>>();
+const COPIES_MAX = 1000;
 
 /** A new file under this path; one that is there already is kept and the new one gets a number. */
 async function createIn(root: FileSystemDirectoryHandle, path: string): Promise<FileSystemFileHandle> {
   const steps = path.split('/');
-  const name = steps.pop()!;
+  let name = steps.pop()!;
   const folder = await createFolder(root, steps.join('/'));
-  for (let n = 1; ; n++) {
+  if ((await look(folder, name)) === 'refused') name += '_'; // browsers refuse some endings, such as `.url`
+  const mine = given.get(root) ?? new Set();
+  given.set(root, mine);
+  for (let n = 1; n <= COPIES_MAX; n++) {
     const free = n === 1 ? name : numbered(name, n);
     const full = [...steps, free].join('/');
-    const taken = given.has(full) || await folder.getFileHandle(free).then(() => true, (error: DOMException) => error.name !== 'NotFoundError');
-    if (taken || given.has(full)) continue;
-    given.add(full);
+    const found = mine.has(full) ? 'taken' : await look(folder, free);
+    if (found === 'taken' || mine.has(full)) continue;
+    if (found === 'refused') break;
+    mine.add(full);
     return folder.getFileHandle(free, { create: true });
+  }
+  throw new SealiftError('write_failed');
+}
+
+/** Whether a name is free in a folder, taken by a file or folder, or one that the browser does not allow. */
+async function look(folder: FileSystemDirectoryHandle, name: string): Promise<'free' | 'taken' | 'refused'> {
+  try {
+    await folder.getFileHandle(name);
+    return 'taken';
+  } catch (error) {
+    switch ((error as DOMException).name) {
+      case 'NotFoundError':
+        return 'free';
+      case 'TypeMismatchError':
+        return 'taken';
+      case 'TypeError':
+        return 'refused';
+      default:
+        throw error;
+    }
   }
 }
 
@@ -121,6 +146,7 @@ async function stagingSink(): Promise<Sink> {
     createSyncAccessHandle(): Promise<SyncHandle>;
   };
   const handle = await file.createSyncAccessHandle();
+  hold(name);
   return {
     streams: false,
     async write(bytes) {
@@ -131,7 +157,11 @@ async function stagingSink(): Promise<Sink> {
       }
     },
     async finish() {
-      handle.flush();
+      try {
+        handle.flush();
+      } catch (error) {
+        writeFailed(error);
+      }
       handle.close();
       return { kind: 'staged', name };
     },
@@ -140,6 +170,19 @@ async function stagingSink(): Promise<Sink> {
       await folder.removeEntry(name).catch(() => {});
     },
   };
+}
+
+/**
+ * Keeps a staged file from being cleared away, as long as this worker lives. No event tells when the browser has copied
+ * it to where the person wants it, so it stays until the page is closed, and the next page removes it.
+ */
+function hold(name: string): void {
+  void navigator.locks?.request(stagedLock(name), () => new Promise(() => {}));
+}
+
+/** The lock that says that a staged file is in use. */
+export function stagedLock(name: string): string {
+  return `${STAGING}/${name}`;
 }
 
 /** Given to the service worker piece by piece, as it asks. */
@@ -175,6 +218,8 @@ function streamSink(port: MessagePort): Sink {
       return { kind: 'saved' };
     },
     async abort() {
+      closed ??= new SealiftError('cancelled');
+      asked?.();
       port.postMessage({ error: true });
     },
   };
