@@ -15,13 +15,12 @@ const run = promisify(execFile);
 let relay;
 let browser;
 let context;
-let files;
 
 before(async () => {
-  [relay, browser, files] = await Promise.all([Relay.start(), Browser.start(), Folder.make()]);
+  [relay, browser] = await Promise.all([Relay.start(), Browser.start()]);
 });
 after(async () => {
-  await Promise.all([browser?.close(), relay?.stop(), files?.remove()]);
+  await Promise.all([browser?.close(), relay?.stop()]);
 });
 
 /** A profile of its own for each test, so that what it saved stands alone. */
@@ -91,6 +90,7 @@ for (const transport of ['webtransport', 'websocket']) {
     });
 
     test(`a file of ${LARGE_MIB} MiB, with steady progress; the command line opens it too`, async () => {
+      const files = await Folder.make();
       const path = await files.large('large.bin', LARGE_MIB);
       const page = await openSend(await fresh(), relay, { transport });
       await page.locator('#pick-files').setInputFiles([path]);
