@@ -175,31 +175,43 @@ fn imports(code: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Files that a page needs, itself first: what its tags load and, from there, every asset whose
-/// name stands in a script.
+/// Files that a page needs, itself first: what its tags load, and what their scripts name.
 pub(crate) fn reachable(dist: &Path, page: &str) -> Result<Vec<String>> {
-    let assets = assets(dist)?;
     let mut reached = vec![page.to_owned()];
     reached.extend(tags(&read(dist, page)?).iter().filter_map(pinned));
-    let mut next = 1;
-    while let Some(name) = reached.get(next).cloned() {
-        next += 1;
-        if !name.ends_with(".js") {
-            continue;
-        }
-        let code = read(dist, &name)?;
-        for asset in &assets {
-            let file = asset.rsplit('/').next().unwrap_or(asset);
-            if !reached.contains(asset) && code.contains(file) {
-                reached.push(asset.clone());
+    for script in reached.clone().iter().filter(|name| name.ends_with(".js")) {
+        for name in named_in(dist, &read(dist, script)?)? {
+            if !reached.contains(&name) {
+                reached.push(name);
             }
         }
     }
     Ok(reached)
 }
 
+/// Every asset whose file name stands in this code, or in the scripts among those assets.
+pub(crate) fn named_in(dist: &Path, code: &str) -> Result<Vec<String>> {
+    let assets = assets(dist)?;
+    let mut named: Vec<String> = Vec::new();
+    let mut unread = vec![code.to_owned()];
+    while let Some(code) = unread.pop() {
+        for asset in &assets {
+            let file = asset.rsplit('/').next().unwrap_or(asset);
+            if named.contains(asset) || !code.contains(file) {
+                continue;
+            }
+            named.push(asset.clone());
+            if asset.ends_with(".js") {
+                unread.push(read(dist, asset)?);
+            }
+        }
+    }
+    named.sort();
+    Ok(named)
+}
+
 /// Workers and WebAssembly of a page: reachable, and loaded by no tag.
-pub(crate) fn loaded_by_code(dist: &Path, page: &str) -> Result<Vec<String>> {
+fn loaded_by_code(dist: &Path, page: &str) -> Result<Vec<String>> {
     let by_tag: BTreeSet<_> = tags(&read(dist, page)?).iter().filter_map(pinned).collect();
     let mut names: Vec<_> = reachable(dist, page)?
         .into_iter()

@@ -5,7 +5,7 @@
 //! the SDK looks there before it would fetch.
 
 use crate::html::{Tag, edited, tags};
-use crate::integrity::{OFFLINE_PAGE, loaded_by_code, read};
+use crate::integrity::{OFFLINE_PAGE, named_in, read};
 use crate::process::output;
 use crate::repo::Repo;
 use anyhow::{Context, Result, bail};
@@ -65,7 +65,7 @@ pub(crate) fn write(repo: &Repo, dist: &Path) -> Result<()> {
         "</body>",
         &format!(
             "{}<script type=\"module\">{script}</script>\n",
-            assets(dist)?
+            assets(dist, &script)?
         ),
     )?;
     let policy = policy(&script, &style);
@@ -141,8 +141,9 @@ fn bundled(repo: &Repo, entry: &Path) -> Result<String> {
         .replace("<!--", "<\\!--"))
 }
 
-fn assets(dist: &Path) -> Result<String> {
-    loaded_by_code(dist, SOURCE_PAGE)?
+/// What the script loads by name. The bundler has left out what this page does not use.
+fn assets(dist: &Path, script: &str) -> Result<String> {
+    named_in(dist, script)?
         .iter()
         .map(|name| {
             let bytes = fs::read(dist.join(name))?;

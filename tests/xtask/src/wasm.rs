@@ -41,11 +41,11 @@ pub(crate) fn build(repo: &Repo) -> Result<()> {
         return Ok(());
     }
     machine::rust_target(repo, TARGET)?;
+    step("compiling the encryption to WebAssembly", || compile(repo))?;
     if out.exists() {
         fs::remove_dir_all(&out)?;
     }
     fs::create_dir_all(&out)?;
-    step("compiling the encryption to WebAssembly", || compile(repo))?;
     for (_, stem) in MODULES {
         let compiled = repo
             .target
