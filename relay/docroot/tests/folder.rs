@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test stops at the first surprise
 
 use bytes::Bytes;
+use sealift_docroot::simulated::{Plant, SimulatedDisk};
 use sealift_docroot::{Docroot, DocrootError, Name};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 fn docroot(dir: &TempDir) -> Docroot {
@@ -223,4 +225,25 @@ async fn small_objects_are_replaced_whole_and_folders_deleted() {
     docroot.delete_folder("package").await.unwrap();
     docroot.delete_folder("package").await.unwrap();
     assert!(docroot.folders().await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_that_begin_at_once_share_the_room_that_there_is() {
+    let disk = SimulatedDisk::new(1, Plant::Nothing);
+    let docroot = Docroot::on(Arc::new(disk.clone()), 100);
+    disk.set_capacity(1100);
+    let tasks: Vec<_> = (0..50)
+        .map(|index| {
+            let docroot = docroot.clone();
+            tokio::spawn(async move {
+                let name = Name::new("package", &format!("{index}.body")).unwrap();
+                docroot.create(&name, 100).await.is_ok()
+            })
+        })
+        .collect();
+    let mut begun = 0;
+    for task in tasks {
+        begun += usize::from(task.await.unwrap());
+    }
+    assert_eq!(begun, 10, "and the minimum stays free");
 }

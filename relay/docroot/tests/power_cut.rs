@@ -234,6 +234,9 @@ fn a_full_disk_is_retryable_and_the_same_upload_completes_later() {
         let mut part = upload.part(0, 950).unwrap();
         part.write(vec![Bytes::from(vec![7; 950])]).await.unwrap();
         part.durable().await.unwrap();
+        // Its room is its own, also when there is none left for others.
+        disk.set_capacity(1000);
+        drop(docroot.create(&name, 950).await.unwrap());
         docroot.commit(&name, 950).await.unwrap();
     });
 }
