@@ -765,3 +765,40 @@ fn an_aborted_package_is_gone_for_every_request() {
     relay.answer(Ok(StorageAnswer::Done));
     assert!(relay.heard(1).contains(&RelayMessage::Aborted {}));
 }
+
+#[test]
+fn an_abort_ends_attempts_that_wait_too() {
+    let mut relay = with_lane(&[]);
+    relay.hello(2, A, false, Some(1));
+    relay.opened(1, 0, 1);
+    relay.message(2, begin(0, 2, PART_BYTES));
+    assert_eq!(relay.data(2, 1000), Route::Hold);
+    relay.message(1, ClientMessage::Abort {});
+    assert!(relay.ready.contains(&LaneId(2)), "its lane goes on");
+    assert_eq!(relay.data(2, 1000), Route::Discard);
+    while !relay.asked.is_empty() {
+        relay.answer(Ok(StorageAnswer::Done));
+    }
+    assert!(relay.session.is_quiet());
+}
+
+#[test]
+fn f3_a_file_that_is_being_added_is_not_joined_under_another_role() {
+    let mut relay = with_lane(&[]);
+    let add = |role| ClientMessage::AddFile {
+        file: FileId([7; 32]),
+        role,
+        head: b"another".to_vec(),
+    };
+    relay.message(1, add(Role::Content));
+    relay.message(1, add(Role::Content));
+    assert_eq!(relay.requests().len(), 1);
+    relay.message(1, add(Role::Manifest));
+    assert!(matches!(
+        relay.heard(1)[..],
+        [RelayMessage::Refused {
+            code: Code::Conflict,
+            ..
+        }]
+    ));
+}

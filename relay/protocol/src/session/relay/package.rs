@@ -174,12 +174,13 @@ impl RelaySession {
         for pending in self.pending.values_mut() {
             if let Pending::AddFile {
                 file: adding,
+                role: as_role,
                 head_sha256,
                 lanes,
             } = pending
                 && *adding == file
             {
-                if *head_sha256 != wanted {
+                if *head_sha256 != wanted || *as_role != role {
                     return self.refuse(lane, Code::Conflict, Some(file));
                 }
                 lanes.push(lane);
@@ -192,6 +193,7 @@ impl RelaySession {
         self.count_request(lane, 1);
         let pending = Pending::AddFile {
             file,
+            role,
             head_sha256: wanted,
             lanes: vec![lane],
         };
@@ -420,18 +422,13 @@ impl RelaySession {
     }
 
     fn end_everything(&mut self) {
-        let attempts: Vec<_> = self
+        let parts: Vec<_> = self
             .files
             .iter()
-            .flat_map(|(file, known)| {
-                known
-                    .newest
-                    .iter()
-                    .map(|(part, number)| (*file, *part, *number))
-            })
+            .flat_map(|(file, known)| known.work.keys().map(|part| (*file, *part)))
             .collect();
-        for (file, part, number) in attempts {
-            self.end_attempt(file, part, number);
+        for (file, part) in parts {
+            self.end_part(file, part, Code::NotFound);
         }
     }
 

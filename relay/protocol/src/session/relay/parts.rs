@@ -262,6 +262,20 @@ impl RelaySession {
         }
     }
 
+    /// Ends whatever is under way for a part, also what only waits.
+    pub(super) fn end_part(&mut self, file: FileId, part: PartNumber, code: Code) {
+        let work = self
+            .files
+            .get_mut(&file)
+            .and_then(|f| f.work.get_mut(&part));
+        let Some(work) = work else { return };
+        let (active, waiting) = (work.active.number, work.next.take());
+        if let Some(waiting) = waiting {
+            self.drop_waiting(file, part, &waiting, code);
+        }
+        self.end_attempt(file, part, active);
+    }
+
     fn ask_to_end(&mut self, file: FileId, part: PartNumber, number: (Epoch, Attempt)) {
         if self.set_phase(file, part, number, Phase::Ending) {
             let (epoch, attempt) = number;

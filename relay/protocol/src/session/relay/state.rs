@@ -12,7 +12,7 @@ use super::{
 use crate::error::Code;
 use crate::ids::{ClientId, Epoch, FileId, LaneId, PartNumber, Sha256Hash};
 use crate::limits::{FILES_MAX, LANE_REQUESTS_MAX, RELAY_LANES_MAX, SESSION_IDLE};
-use crate::message::{ClientMessage, Hello, Negotiated, RelayMessage};
+use crate::message::{ClientMessage, Hello, Negotiated, RelayMessage, Role};
 use crate::part_plan::PartPlan;
 
 /// The relay's half of a session. See [`super`].
@@ -67,6 +67,7 @@ pub(super) enum Pending {
     },
     AddFile {
         file: FileId,
+        role: Role,
         head_sha256: Sha256Hash,
         lanes: Vec<LaneId>,
     },
