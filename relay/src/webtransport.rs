@@ -130,9 +130,18 @@ async fn session(
     handshake: OwnedSemaphorePermit,
 ) -> anyhow::Result<()> {
     let address = incoming.remote_address().ip();
+    // An address that was proved is counted before anything is done for it; one that was not, after it is.
+    let proved = incoming.remote_address_validated();
+    let early = proved.then(|| relay.budget.admit(address)).flatten();
+    if proved && early.is_none() {
+        incoming.refuse();
+        anyhow::bail!("too many lanes");
+    }
     let opening = async {
-        let request = Request::accept(incoming.await?).await?;
-        let Some(admission) = relay.budget.admit(address) else {
+        let connection = incoming.await?;
+        let admission = early.or_else(|| relay.budget.admit(address));
+        let request = Request::accept(connection).await?;
+        let Some(admission) = admission else {
             request.reject(StatusCode::SERVICE_UNAVAILABLE).await?;
             anyhow::bail!("too many lanes");
         };
@@ -154,11 +163,11 @@ async fn session(
             ConnectResponse::OK
         };
         let session = request.respond(answer).await?;
+        drop(handshake);
         let (to, from) = session.accept_bi().await?;
         Ok((admission, window, session, to, from))
     };
     let (admission, window, session, to, from) = timeout(HANDSHAKE_MAX, opening).await??;
-    drop(handshake);
     let growth = tokio::spawn(grow(Arc::clone(&relay), (*session).clone(), window));
     let (output, finished) = writer(to);
     lane::serve(relay, chunks(from), output).await;
