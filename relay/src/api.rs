@@ -15,7 +15,7 @@ use sealift_protocol::{Code, FileId, OwnerToken, PackageId};
 use serde::Serialize;
 
 use crate::download::{self, Served};
-use crate::records::{FileState, Package, Records as _};
+use crate::records::{FileState, Package};
 use crate::relay::Relay;
 use crate::{clock, headers, pages, websocket};
 
@@ -65,8 +65,7 @@ pub(crate) fn app(relay: Arc<Relay>) -> Router {
         .route("/packages/{package}/keyring", get(keyring))
         .route("/packages/{package}/package.sealift", get(whole))
         .route("/packages/{package}/files/{file}", get(file))
-        .fallback(async || ApiError(Code::NotFound))
-        .layer(middleware::from_fn(headers::api));
+        .fallback(async || ApiError(Code::NotFound));
     Router::new()
         .nest("/api", api)
         .route("/lane", get(websocket::upgrade))
@@ -147,24 +146,15 @@ struct Policy {
     protocol_version: u32,
     protocol_version_min: u32,
     relay_version: &'static str,
-    limits: Limits,
-}
-
-#[derive(Serialize)]
-struct Limits {
-    package_bytes_max: u64,
-    files_max: usize,
-    lanes_max: usize,
 }
 
 async fn policy(State(relay): State<Arc<Relay>>) -> Json<Policy> {
     let policy = &relay.storage.policy;
-    let package_bytes_max = policy.package_bytes_max;
     Json(Policy {
         uploads_open: relay.settings.open_uploads,
         password_required: policy.keyring.password_required,
         part_bytes: PART_BYTES_DEFAULT,
-        package_bytes_max,
+        package_bytes_max: policy.package_bytes_max,
         files_max: FILES_MAX,
         lanes_max: RELAY_LANES_MAX,
         expiry_choices_s: LIFETIMES_S
@@ -175,11 +165,6 @@ async fn policy(State(relay): State<Arc<Relay>>) -> Json<Policy> {
         protocol_version: PROTOCOL_VERSION,
         protocol_version_min: PROTOCOL_VERSION_MIN,
         relay_version: env!("CARGO_PKG_VERSION"),
-        limits: Limits {
-            package_bytes_max,
-            files_max: FILES_MAX,
-            lanes_max: RELAY_LANES_MAX,
-        },
     })
 }
 
@@ -260,7 +245,9 @@ async fn keyring(
     request: HeaderMap,
 ) -> Result<Response, ApiError> {
     let (id, package) = finished(&relay, &id).await?;
-    let served = Served::new(&package).keyring(id)?;
+    let served = Served::new(&package)
+        .keyring(id)?
+        .attachment("keyring".to_owned());
     download::answer(&relay, &request, served).await
 }
 
@@ -290,8 +277,8 @@ async fn file(
         if let Some(manifest) = manifest.filter(|manifest| manifest.id != wanted) {
             served = served.file(id, manifest)?;
         }
-        served = served.attachment(name.clone());
     }
+    served = served.attachment(name.clone());
     download::answer(&relay, &request, served.file(id, file)?).await
 }
 
@@ -346,7 +333,7 @@ async fn known(relay: &Relay, id: &str) -> Result<(PackageId, Package), ApiError
     let id = PackageId::parse(id).map_err(|_| ApiError(Code::NotFound))?;
     let package = relay
         .sqlite
-        .package(id)
+        .outline(id)
         .await
         .map_err(|_| ApiError(Code::StorageFailed))?;
     match package {

@@ -18,15 +18,50 @@ pub(crate) struct Budget {
     /// For what WebTransport may have under way; kept while a lane lasts.
     windows: Arc<Semaphore>,
     lanes: Arc<Semaphore>,
-    lanes_per_address_max: u32,
-    by_address: Arc<Mutex<HashMap<IpAddr, u32>>>,
+    by_address: PerAddress,
 }
 
 /// Room for one lane, given back when dropped.
 pub(crate) struct Admission {
-    address: IpAddr,
-    by_address: Arc<Mutex<HashMap<IpAddr, u32>>>,
+    _seat: Seat,
     _lane: OwnedSemaphorePermit,
+}
+
+/// Counts what each address has, and stops at a limit.
+#[derive(Clone)]
+pub(crate) struct PerAddress {
+    max: u32,
+    counts: Arc<Mutex<HashMap<IpAddr, u32>>>,
+}
+
+/// One of what an address may have, given back when dropped.
+pub(crate) struct Seat {
+    address: IpAddr,
+    counts: Arc<Mutex<HashMap<IpAddr, u32>>>,
+}
+
+impl PerAddress {
+    pub(crate) fn new(max: u32) -> Self {
+        Self {
+            max,
+            counts: Arc::default(),
+        }
+    }
+
+    /// One more for an address; `None` when it has all it may have.
+    pub(crate) fn take(&self, address: IpAddr) -> Option<Seat> {
+        let address = network(address);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        if *count >= self.max {
+            return None;
+        }
+        *count += 1;
+        Some(Seat {
+            address,
+            counts: Arc::clone(&self.counts),
+        })
+    }
 }
 
 impl Budget {
@@ -38,27 +73,15 @@ impl Budget {
             data: Arc::new(Semaphore::new(data as usize)),
             windows: Arc::new(Semaphore::new(windows as usize)),
             lanes: Arc::new(Semaphore::new(lanes_max as usize)),
-            lanes_per_address_max,
-            by_address: Arc::default(),
+            by_address: PerAddress::new(lanes_per_address_max),
         }
     }
 
     /// Room for one more lane from an address; `None` when there is none.
     pub(crate) fn admit(&self, address: IpAddr) -> Option<Admission> {
         let lane = Arc::clone(&self.lanes).try_acquire_owned().ok()?;
-        let address = network(address);
-        let mut by_address = self
-            .by_address
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let count = by_address.entry(address).or_default();
-        if *count >= self.lanes_per_address_max {
-            return None;
-        }
-        *count += 1;
         Some(Admission {
-            address,
-            by_address: Arc::clone(&self.by_address),
+            _seat: self.by_address.take(address)?,
             _lane: lane,
         })
     }
@@ -81,16 +104,13 @@ impl Budget {
     }
 }
 
-impl Drop for Admission {
+impl Drop for Seat {
     fn drop(&mut self) {
-        let mut by_address = self
-            .by_address
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = by_address.get_mut(&self.address) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
-                by_address.remove(&self.address);
+                counts.remove(&self.address);
             }
         }
     }

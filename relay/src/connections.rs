@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
+use crate::budget::PerAddress;
 use crate::settings::Settings;
 use crate::stall::Stalling;
 
@@ -30,6 +31,8 @@ use crate::stall::Stalling;
 const GRACE: Duration = Duration::from_secs(5);
 /// Pause after a failed accept, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections for requests that one address may have besides those for its lanes.
+const REQUESTS_PER_ADDRESS: u32 = 192;
 
 /// The other end of a connection.
 #[derive(Clone, Copy)]
@@ -54,14 +57,52 @@ fn address(text: &str) -> Option<IpAddr> {
     ip.or_else(|| text.parse::<SocketAddr>().ok().map(|with| with.ip()))
 }
 
+/// How many connections there may be at once.
+pub(crate) struct Limits {
+    all: usize,
+    /// `None` behind a proxy, where all come from one address.
+    by_address: Option<PerAddress>,
+}
+
+impl Limits {
+    /// As many as the system has file descriptors for, one for a connection and one for the file it reads.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let files = raise_files_max().map_or(CONNECTIONS_MAX, |files| {
+            usize::try_from(files / 2).unwrap_or(CONNECTIONS_MAX)
+        });
+        let by_address = settings
+            .lanes_per_address_max
+            .saturating_add(REQUESTS_PER_ADDRESS);
+        Self {
+            all: files.clamp(1, CONNECTIONS_MAX),
+            by_address: (!settings.tls_at_proxy).then(|| PerAddress::new(by_address)),
+        }
+    }
+}
+
+/// Lets this process open as many files as the system allows it to; `None` when there is no limit.
+fn raise_files_max() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
+}
+
 /// Serves connections until told to stop; then waits a little for requests under way.
 pub(crate) async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     app: Router,
+    limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let room = Arc::new(Semaphore::new(limits.all));
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -70,6 +111,14 @@ pub(crate) async fn serve(
         };
         let Some((stream, address, permit)) = accepted else {
             continue;
+        };
+        let seat = match &limits.by_address {
+            Some(by_address) => match by_address.take(address.ip()) {
+                Some(seat) => Some(seat),
+                // Closed without a word; others from elsewhere are served.
+                None => continue,
+            },
+            None => None,
         };
         let (tls, app, watcher) = (tls.clone(), app.clone(), graceful.watcher());
         tokio::spawn(async move {
@@ -85,7 +134,7 @@ pub(crate) async fn serve(
             if let Err(error) = result.await {
                 tracing::debug!(%error, "a connection ended early");
             }
-            drop(permit);
+            drop((permit, seat));
         });
     }
     drop(listener);

@@ -55,16 +55,6 @@ pub(crate) async fn everywhere(
     response
 }
 
-/// The API is for our own pages and for programs; no other page may read it.
-pub(crate) async fn api(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    response
-        .headers_mut()
-        .entry(header::VARY)
-        .or_insert(HeaderValue::from_static("origin"));
-    response
-}
-
 /// The policy of pages, scripts and workers. A worker that is started from a URL obeys only the policy of its
 /// own answer, so every script carries it.
 ///
@@ -84,7 +74,7 @@ pub(crate) fn content_security_policy(relay: &Relay, host: &str) -> String {
     }
     format!(
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; \
-         font-src 'self'; connect-src {connect}; worker-src 'self' blob:; frame-src 'self'; manifest-src 'self'; \
+         font-src 'self'; connect-src {connect}; worker-src 'self' blob:; manifest-src 'self'; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
          trusted-types sealift"
     )

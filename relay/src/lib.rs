@@ -25,6 +25,7 @@ mod grant;
 mod grants;
 mod headers;
 mod hosts;
+mod identity;
 mod lane;
 pub mod logs;
 mod names;

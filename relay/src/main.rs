@@ -50,9 +50,14 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    tracing::info!("stopping");
-    running.stop().await;
-    Ok(())
+    tracing::info!("stopping; a second signal stops at once");
+    tokio::select! {
+        () = running.stop() => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    // What was acknowledged is durable. A disk that does not answer is not waited for.
+    std::process::exit(0)
 }
 
 fn print(line: &str) -> anyhow::Result<()> {

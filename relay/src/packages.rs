@@ -224,10 +224,12 @@ async fn load(
 
 /// An unfinished package is kept for a while from now. `false`: there is no such one.
 async fn prolong(relay: &Relay, id: PackageId) -> Result<bool, Code> {
-    let expires_at = clock::unix_seconds().saturating_add(relay.storage.policy.unfinished_s);
+    let policy = &relay.storage.policy;
+    let expires_at = clock::unix_seconds().saturating_add(policy.unfinished_s);
     let prolong = Change::Prolong {
         package: id,
         expires_at,
+        age_max_s: policy.lifetime_max_s.max(policy.unfinished_s),
     };
     relay
         .storage

@@ -24,7 +24,7 @@ use crate::records::Sqlite;
 use crate::relay::{Relay, Webtransport};
 use crate::settings::Settings;
 use crate::store::{Policy, Storage};
-use crate::{api, cleanup, clock, connections, webtransport};
+use crate::{api, cleanup, clock, connections, identity, webtransport};
 
 /// How often a draining relay looks whether everything is done.
 const DRAIN_CHECK: Duration = Duration::from_millis(50);
@@ -61,6 +61,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let docroot = Docroot::open(&data.join("docroot"), settings.free_bytes_min)
         .with_context(|| format!("the docroot in {} cannot be used", data.display()))?;
     let sqlite = Arc::new(Sqlite::open(&data.join("sealift.db")).await?);
+    identity::check(&data.join("docroot"), &sqlite).await?;
     let grants =
         Grants::open(&data.join("secrets")).context("the key for grants cannot be used")?;
     let storage = Arc::new(Storage {
@@ -110,6 +111,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
             address.port(),
             settings.public_url.as_deref(),
             &settings.hosts,
+            settings.tls_cert.is_some() || settings.tls_at_proxy,
         ),
         budget: Budget::new(
             settings.lane_memory_bytes,
@@ -129,6 +131,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         listener,
         tls,
         api::app(Arc::clone(&relay)),
+        connections::Limits::of(&relay.settings),
         stopped,
     ))];
     if let Some(endpoint) = endpoint.clone() {
@@ -175,7 +178,8 @@ impl Running {
             }
         })
         .await;
-        self.relay.packages.shut().await;
+        // A disk that does not answer must not keep the relay from stopping.
+        let _ = tokio::time::timeout(self.relay.settings.drain, self.relay.packages.shut()).await;
         let _ = self.stop.send(true);
         if let Some(endpoint) = &self.endpoint {
             endpoint.close(0u32.into(), b"stopping");

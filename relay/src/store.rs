@@ -302,7 +302,7 @@ impl Store {
         if self.grant.is_some_and(|grant| grant.expires_at <= now) && !self.exists() {
             return Err(Code::GrantExpired.into());
         }
-        self.mine(Change::Reserve {
+        let reserve = Change::Reserve {
             package: self.package,
             epoch,
             client_id,
@@ -310,8 +310,15 @@ impl Store {
             grant: self.grant,
             now,
             expires_at: now.saturating_add(policy.unfinished_s),
-        })
-        .await?;
+        };
+        if !self.storage.records.apply(reserve).await? {
+            let full = self.grant.is_some() && self.record().await?.is_none();
+            return Err(if full {
+                Code::TooLarge.into()
+            } else {
+                Failure(StorageError::NotMine)
+            });
+        }
         self.open().exists = true;
         let wanted = create
             .expires_in_s
@@ -384,6 +391,10 @@ impl Store {
     /// Reserves the body's room, stores the head, then records the file.
     async fn store_file(&self, file: File, head: Vec<u8>) -> Result<Upload, Failure> {
         let (docroot, id) = (&self.storage.docroot, file.id);
+        let bytes = file.head_bytes.saturating_add(file.body_bytes);
+        if !self.storage.records.may_add(self.package, bytes).await? {
+            return Err(Code::TooLarge.into());
+        }
         let upload = docroot
             .create(&names::body(self.package, id)?, file.body_bytes)
             .await?;

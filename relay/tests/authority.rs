@@ -9,7 +9,7 @@ use std::time::Duration;
 use data_encoding::BASE64URL_NOPAD;
 use reqwest::Method;
 use sealift_protocol::format::Role;
-use sealift_protocol::message::{RelayMessage, sha256};
+use sealift_protocol::message::{ClientMessage, Create, RelayMessage, sha256};
 use sealift_protocol::{Code, OwnerToken};
 use sealift_relay::Grants;
 use support::TestRelay;
@@ -112,11 +112,13 @@ async fn sending_needs_a_grant_and_keeps_to_it() {
     let relay = TestRelay::with(|_| {}).await;
     let mut sealed = Sealed::new(3);
     let grants = Grants::open(&relay.data().join("secrets")).unwrap();
-    let later = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
-        + 60;
+    let now = || {
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_secs()
+    };
+    let later = now() + 60;
     let enter = async |grant: Option<String>| {
         let mut hello = hello(&Sealed::new(3), 1);
         hello.grant = grant;
@@ -132,7 +134,7 @@ async fn sending_needs_a_grant_and_keeps_to_it() {
         enter(Some(grants.issue(1, 1).unwrap())).await.err(),
         Some(Code::GrantExpired)
     );
-    let mut client = enter(Some(grants.issue(later, 20_000).unwrap()))
+    let mut client = enter(Some(grants.issue(later, 163_840 + 20_000).unwrap()))
         .await
         .unwrap();
     client.create(&sealed).await;
@@ -145,6 +147,28 @@ async fn sending_needs_a_grant_and_keeps_to_it() {
     // Going on needs no grant any more: the owner token is enough.
     drop(client);
     enter(None).await.unwrap();
+    // A package costs something before it has a file, and a lane that was opened in time is no way around it.
+    let create = async |sealed: &Sealed, grant: String, pause: Duration| {
+        let mut hello = hello(sealed, 1);
+        hello.grant = Some(grant);
+        let mut client = websocket(&relay, &[]).await.unwrap();
+        client.enter(hello).await.unwrap();
+        tokio::time::sleep(pause).await;
+        client
+            .send(ClientMessage::Create(Create {
+                keyring: sealed.keyring.clone(),
+                draft: sealed.draft.clone(),
+                expires_in_s: None,
+            }))
+            .await;
+        client.refusal().await
+    };
+    let small = grants.issue(later, 100_000).unwrap();
+    let refused = create(&Sealed::new(30), small, Duration::ZERO).await;
+    assert_eq!(refused, Code::TooLarge);
+    let short = grants.issue(now() + 2, 1 << 30).unwrap();
+    let refused = create(&Sealed::new(31), short, Duration::from_millis(2100)).await;
+    assert_eq!(refused, Code::GrantExpired);
 }
 
 #[tokio::test(flavor = "multi_thread")]

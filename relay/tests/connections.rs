@@ -110,6 +110,33 @@ async fn many_idle_lanes_cost_little_and_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_address_cannot_take_all_connections() {
+    let relay = TestRelay::with(|settings| {
+        settings.open_uploads = true;
+        settings.lanes_per_address_max = 1;
+    })
+    .await;
+    let mut open = Vec::new();
+    for _ in 0..220 {
+        open.push(TcpStream::connect(relay.address()).await.unwrap());
+    }
+    let last = open.last_mut().unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(5), last.read(&mut [0; 1])).await;
+    assert!(
+        matches!(ended, Ok(Ok(0) | Err(_))),
+        "the last one is closed"
+    );
+    drop(open);
+    for _ in 0..100 {
+        if websocket(&relay, &[]).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("connections that ended are not given back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parts_that_are_announced_and_never_come_hold_nobody_up() {
     let relay = TestRelay::with(|settings| {
         settings.open_uploads = true;

@@ -142,6 +142,20 @@ async fn the_pairs_of_a_durable_part_are_kept_until_the_commit() {
     );
     client.commit(&file).await;
     assert_eq!(relay.number("SELECT count(*) FROM parts").await, 0);
+    client
+        .send(ClientMessage::GetPairs {
+            file: file.id,
+            part: PartNumber(1),
+        })
+        .await;
+    let committed = client
+        .wait(|message| match message {
+            RelayMessage::FileCommitted { file } => Some(*file),
+            RelayMessage::Refused { code, .. } => panic!("pairs were refused: {code}"),
+            _ => None,
+        })
+        .await;
+    assert_eq!(committed, file.id);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,6 +200,16 @@ async fn s8_a_range_is_never_joined_to_something_else() {
         .await;
     assert_eq!(status, 200, "a client with something else gets the whole");
     assert!(bytes == whole);
+    let (status, _, _) = relay
+        .get_with(&path, &[("range", "bytes=10-"), ("if-range", "\"\u{e9}\"")])
+        .await;
+    assert_eq!(status, 200, "also one whose tag is no text");
+    for path in ["keyring".to_owned(), format!("files/{}", file.id)] {
+        let path = format!("/api/packages/{}/{path}", sealed.package);
+        let (_, headers, _) = relay.get(&path).await;
+        let disposition = headers["content-disposition"].to_str().unwrap();
+        assert!(disposition.starts_with("attachment"), "{path}");
+    }
     let past = format!("bytes={}-", whole.len());
     assert_eq!(relay.get_with(&path, &[("range", &past)]).await.0, 416);
     assert_eq!(

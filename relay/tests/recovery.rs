@@ -133,3 +133,36 @@ async fn records_of_a_newer_relay_are_left_alone() {
     let error = start(relay.settings()).await.err().unwrap();
     assert!(format!("{error:#}").contains("newer relay"), "{error:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_docroot_that_is_not_the_records_own_is_refused() {
+    let (mut relay, sealed, file, body) = durable_and_stopped(6).await;
+    let (docroot, away) = (relay.data().join("docroot"), relay.dir.path().join("away"));
+    // As when its disk is not mounted.
+    std::fs::rename(&docroot, &away).unwrap();
+    let error = start(relay.settings()).await.err().unwrap();
+    assert!(format!("{error:#}").contains("disk mounted"), "{error:#}");
+    std::fs::remove_dir_all(&docroot).unwrap();
+    std::fs::rename(&away, &docroot).unwrap();
+    relay.sql("UPDATE docroot SET id = x'00'").await;
+    let error = start(relay.settings()).await.err().unwrap();
+    assert!(format!("{error:#}").contains("same backup"), "{error:#}");
+    let id = std::fs::read(docroot.join(".sealift-id")).unwrap();
+    assert_eq!(id.len(), 16);
+    std::fs::write(docroot.join(".sealift-id"), [0]).unwrap();
+    relay.start().await;
+    let mut client = Client::welcome(&relay, &sealed).await;
+    client.add(&file).await.unwrap();
+    client.commit(&file).await;
+    assert!(body.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_damaged_file_does_not_keep_the_relay_from_starting() {
+    let (mut relay, _sealed, _file, body) = durable_and_stopped(7).await;
+    relay.sql("UPDATE files SET state = 1").await;
+    std::fs::write(body.with_extension("body.partial"), b"cut short").unwrap();
+    relay.start().await;
+    assert_eq!(relay.get("/readyz").await.0, 200);
+    assert_eq!(relay.number("SELECT state FROM files").await, 1);
+}

@@ -100,6 +100,10 @@ impl Records for InMemory {
         })
     }
 
+    fn may_add(&self, _: PackageId, _: u64) -> BoxFuture<'_, Result<bool, RecordsError>> {
+        Box::pin(async { Ok(true) })
+    }
+
     fn pairs(
         &self,
         _: PackageId,
@@ -242,6 +246,7 @@ impl State {
                 whole
             }),
             Change::Lost { .. }
+            | Change::NameDocroot { .. }
             | Change::Prolong { .. }
             | Change::Expire { .. }
             | Change::Deleting { .. }

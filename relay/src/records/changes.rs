@@ -6,7 +6,33 @@ use sqlx::{Sqlite, query};
 
 use super::{AttemptKey, Change, File, FileState, GrantUse};
 use sealift_protocol::PackageId;
+use sealift_protocol::limits::CONTROL_BYTES_MAX;
 use sealift_protocol::message::Role;
+
+/// What a package counts under its grant besides its files: keyring, draft and the work of keeping it.
+const PACKAGE_BYTES: u64 = CONTROL_BYTES_MAX as u64;
+const _: () = assert!(PACKAGE_BYTES == 163_840, "as in the SQL below");
+
+/// What all packages under a grant have already.
+macro_rules! used {
+    ($grant:literal) => {
+        concat!(
+            "(SELECT 163840 * count(*) FROM packages g WHERE g.grant_id = ",
+            $grant,
+            ") + (SELECT coalesce(sum(f.head_bytes + f.body_bytes), 0) FROM packages g JOIN files f \
+             ON f.package = g.id WHERE g.grant_id = ",
+            $grant,
+            ")"
+        )
+    };
+}
+
+/// Whether a package's grant has room for so many bytes more.
+pub(super) const MAY_ADD: &str = concat!(
+    "SELECT grant_bytes_max IS NULL OR ?2 + ",
+    used!("packages.grant_id"),
+    " <= grant_bytes_max FROM packages WHERE id = ?1"
+);
 
 type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
 
@@ -42,6 +68,9 @@ pub(super) async fn apply(connection: &mut SqliteConnection, change: Change) -> 
 /// The statements of a change. All of them share its condition; at least one touches a row when it holds.
 fn statements(change: Change) -> Vec<Query> {
     match change {
+        Change::NameDocroot { id } => vec![
+            query("INSERT INTO docroot (id) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM docroot)").bind(id.to_vec()),
+        ],
         Change::Claim { package, epoch, client_id } => vec![
             query("UPDATE packages SET epoch = ?2, client_id = ?3 WHERE id = ?1 AND epoch = ?2 - 1 AND state < 3")
                 .bind(package.0.to_vec())
@@ -51,11 +80,14 @@ fn statements(change: Change) -> Vec<Query> {
         Change::Reserve { package, epoch, client_id, owner_sha256, grant, now, expires_at } => {
             let (id, bytes_max) = grant.map(|GrantUse { id, bytes_max, .. }| (id.to_vec(), sql(bytes_max))).unzip();
             vec![
-                query(
+                query(concat!(
                     "INSERT INTO packages (id, state, epoch, client_id, owner_sha256, grant_id, grant_bytes_max, \
-                     created_at, expires_at) VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO UPDATE \
+                     created_at, expires_at) SELECT ?1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE ?5 IS NULL \
+                     OR EXISTS (SELECT 1 FROM packages WHERE id = ?1) OR ?9 + ",
+                    used!("?5"),
+                    " <= ?6 ON CONFLICT (id) DO UPDATE \
                      SET epoch = ?2, client_id = ?3 WHERE state = 0 AND epoch <= ?2 AND owner_sha256 = ?4",
-                )
+                ))
                 .bind(package.0.to_vec())
                 .bind(sql(epoch.0))
                 .bind(client_id.0.to_vec())
@@ -63,7 +95,8 @@ fn statements(change: Change) -> Vec<Query> {
                 .bind(id)
                 .bind(bytes_max)
                 .bind(sql(now))
-                .bind(sql(expires_at)),
+                .bind(sql(expires_at))
+                .bind(sql(PACKAGE_BYTES)),
             ]
         }
         Change::Create { package, keyring, draft_sha256, lifetime_s } => vec![
@@ -155,10 +188,14 @@ fn statements(change: Change) -> Vec<Query> {
             .bind(manifest.0.to_vec())
             .bind(sql(expires_at)),
         ],
-        Change::Prolong { package, expires_at } => vec![
-            query("UPDATE packages SET expires_at = max(expires_at, ?2) WHERE id = ?1 AND state < 2")
-                .bind(package.0.to_vec())
-                .bind(sql(expires_at)),
+        Change::Prolong { package, expires_at, age_max_s } => vec![
+            query(
+                "UPDATE packages SET expires_at = max(expires_at, min(?2, created_at + ?3)) \
+                 WHERE id = ?1 AND state < 2 AND expires_at < created_at + ?3",
+            )
+            .bind(package.0.to_vec())
+            .bind(sql(expires_at))
+            .bind(sql(age_max_s)),
         ],
         Change::Expire { package, now } => vec![
             query("UPDATE packages SET state = 3 WHERE id = ?1 AND (state = 3 OR expires_at <= ?2)")
@@ -179,14 +216,13 @@ fn statements(change: Change) -> Vec<Query> {
 }
 
 fn add_file(package: PackageId, file: &File) -> Query {
-    query(
+    query(concat!(
         "INSERT INTO files (package, id, number, role, head_sha256, head_bytes, body_bytes, part_bytes, state) \
          SELECT ?1, ?2, (SELECT count(*) FROM files WHERE package = ?1), ?3, ?4, ?5, ?6, ?7, ?8 \
-         FROM packages WHERE id = ?1 AND state = 1 AND (grant_bytes_max IS NULL OR ?6 + \
-         (SELECT coalesce(sum(f.body_bytes), 0) FROM files f JOIN packages p ON p.id = f.package \
-         WHERE p.grant_id = packages.grant_id) <= grant_bytes_max) \
-         ON CONFLICT DO NOTHING",
-    )
+         FROM packages WHERE id = ?1 AND state = 1 AND (grant_bytes_max IS NULL OR ?5 + ?6 + ",
+        used!("packages.grant_id"),
+        " <= grant_bytes_max) ON CONFLICT DO NOTHING",
+    ))
     .bind(package.0.to_vec())
     .bind(file.id.0.to_vec())
     .bind(role_number(file.role))

@@ -27,6 +27,8 @@ pub trait Records: Send + Sync + 'static {
     fn apply(&self, change: Change) -> BoxFuture<'_, Result<bool, RecordsError>>;
     /// Everything known of a package, but for pairs.
     fn package(&self, package: PackageId) -> BoxFuture<'_, Result<Option<Package>, RecordsError>>;
+    /// Whether the package's grant has room for so many bytes more.
+    fn may_add(&self, package: PackageId, bytes: u64) -> BoxFuture<'_, Result<bool, RecordsError>>;
     /// A durable part's attempt and pairs.
     fn pairs(
         &self,
@@ -133,7 +135,13 @@ pub enum Change {
         /// The client.
         client_id: ClientId,
     },
-    /// Makes the package's row, before its first byte is stored. Condition: none yet, or only reserved.
+    /// Names the docroot that the records are about. Condition: none is named.
+    NameDocroot {
+        /// Its id.
+        id: [u8; 16],
+    },
+    /// Makes the package's row, before its first byte is stored. Condition: none yet, or only reserved, and
+    /// within what the grant allows.
     Reserve {
         /// The package.
         package: PackageId,
@@ -211,12 +219,14 @@ pub enum Change {
         /// When it expires, in seconds since 1970.
         expires_at: u64,
     },
-    /// Moves the expiry of an unfinished package.
+    /// Moves the expiry of an unfinished package. Condition: unfinished, and not kept for the longest time yet.
     Prolong {
         /// The package.
         package: PackageId,
         /// When it expires, in seconds since 1970.
         expires_at: u64,
+        /// How long an unfinished package is kept at most, in seconds.
+        age_max_s: u64,
     },
     /// Deletion begins because its time is over. Condition: it is, or deletion has begun before.
     Expire {

@@ -22,7 +22,7 @@ use super::changes::{self, sql};
 use super::{Change, DurablePart, File, FileState, Keyring, Package, Records, RecordsError};
 
 /// The schema's versions, in order. A new one is added at the end; none is ever changed.
-const SCHEMA: &[&str] = &[include_str!("schema-1.sql")];
+const SCHEMA: &[&str] = &[include_str!("schema-1.sql"), include_str!("schema-2.sql")];
 
 /// Most changes in one transaction.
 const GROUP_CHANGES: usize = 512;
@@ -117,6 +117,49 @@ impl Sqlite {
             .collect()
     }
 
+    /// The docroot that the records are about, once it was named.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn docroot_id(&self) -> Result<Option<Vec<u8>>, RecordsError> {
+        let id = query_scalar("SELECT id FROM docroot");
+        Ok(id.fetch_optional(&self.readers).await?)
+    }
+
+    /// Names the docroot.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn set_docroot_id(&self, id: &[u8; 16]) -> Result<(), RecordsError> {
+        self.apply(Change::NameDocroot { id: *id }).await.map(drop)
+    }
+
+    /// Whether no package is recorded.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn is_empty(&self) -> Result<bool, RecordsError> {
+        let any: i64 = query_scalar("SELECT EXISTS (SELECT 1 FROM packages)")
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(any == 0)
+    }
+
+    /// A package and its files, without what is durable of them.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn outline(
+        &self,
+        package: PackageId,
+    ) -> Result<Option<Package>, RecordsError> {
+        self.load(package, false).await
+    }
+
     /// Whether the records can be read, and the last commit succeeded.
     ///
     /// # Errors
@@ -132,7 +175,11 @@ impl Sqlite {
         Ok(())
     }
 
-    async fn load(&self, package: PackageId) -> Result<Option<Package>, RecordsError> {
+    async fn load(
+        &self,
+        package: PackageId,
+        with_parts: bool,
+    ) -> Result<Option<Package>, RecordsError> {
         let id = package.0.to_vec();
         let Some(row) = query("SELECT * FROM packages WHERE id = ?1")
             .bind(id.clone())
@@ -146,11 +193,11 @@ impl Sqlite {
         for row in rows.fetch_all(&self.readers).await? {
             package.files.push(read_file(&row)?);
         }
-        if package
+        let some_receive = package
             .files
             .iter()
-            .any(|file| file.state != FileState::Committed)
-        {
+            .any(|file| file.state != FileState::Committed);
+        if with_parts && some_receive {
             let index: HashMap<FileId, usize> = package
                 .files
                 .iter()
@@ -187,7 +234,18 @@ impl Records for Sqlite {
     }
 
     fn package(&self, package: PackageId) -> BoxFuture<'_, Result<Option<Package>, RecordsError>> {
-        Box::pin(self.load(package))
+        Box::pin(self.load(package, true))
+    }
+
+    fn may_add(&self, package: PackageId, bytes: u64) -> BoxFuture<'_, Result<bool, RecordsError>> {
+        Box::pin(async move {
+            let held: Option<bool> = query_scalar(changes::MAY_ADD)
+                .bind(package.0.to_vec())
+                .bind(sql(bytes))
+                .fetch_optional(&self.readers)
+                .await?;
+            Ok(held.unwrap_or(false))
+        })
     }
 
     fn pairs(
@@ -489,11 +547,16 @@ mod tests {
         let package = PackageId([1; 16]);
         records.apply(reserve(1)).await.unwrap();
         assert_eq!(records.expired(100).await.unwrap(), [package]);
-        let prolong = Change::Prolong {
+        let prolong = |expires_at| Change::Prolong {
             package,
-            expires_at: 200,
+            expires_at,
+            age_max_s: 199,
         };
-        assert!(records.apply(prolong).await.unwrap());
+        assert!(records.apply(prolong(1000)).await.unwrap());
+        assert!(
+            !records.apply(prolong(2000)).await.unwrap(),
+            "it was kept for the longest time"
+        );
         let expire = |now| Change::Expire { package, now };
         assert!(!records.apply(expire(100)).await.unwrap());
         assert!(records.apply(expire(200)).await.unwrap());
