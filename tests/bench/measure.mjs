@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 export const MIB = 1 << 20;
 export const REPEATS = Number(process.env.SEALIFT_BENCH_REPEATS ?? 3);
 export const LARGE_MIB = Number(process.env.SEALIFT_BENCH_LARGE_MIB ?? 4096);
-export const UPLOAD_MIB = Number(process.env.SEALIFT_BENCH_MIB ?? 1024);
+export const UPLOAD_MIB = Number(process.env.SEALIFT_BENCH_MIB ?? 512);
 
 /** The median of several runs of a measurement. */
 export async function median(measure, repeats = REPEATS) {

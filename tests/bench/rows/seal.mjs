@@ -6,12 +6,12 @@ import { Chromium } from '../cdp.mjs';
 import { noise, REPEATS, server } from '../measure.mjs';
 import { keysOfAnUpload } from '../portal.mjs';
 
-const SEGMENTS = 1_000;
+const SEGMENTS = 400;
 const web = new URL('../../../web/', import.meta.url).pathname;
 
 export async function seal(table, { folder, binaries }) {
   table.section('Sealing in one worker', `${SEGMENTS} segments of 512 KiB, one after another.`);
-  const file = await noise(folder, 'keys.bin', 512);
+  const file = await noise(folder, 'keys.bin', 256);
   const data = join(folder, 'data');
   const relay = await server(join(binaries, 'sealift-relay'), ['serve', '--listen', '127.0.0.1:0', '--open-uploads', '--data', data]);
   const exported = await keysOfAnUpload(relay, file);

@@ -10,7 +10,7 @@ import { MIB, median, noise, rate, server, UPLOAD_MIB } from '../measure.mjs';
 import { timedSend } from '../portal.mjs';
 
 const SHAPES = [
-  ['webtransport', 1], ['webtransport', 2], ['webtransport', 4],
+  ['webtransport', 1], ['webtransport', 2],
   ['websocket', 1], ['websocket', 2], ['websocket', 4],
 ];
 
