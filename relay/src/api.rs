@@ -210,7 +210,7 @@ async fn package(
     State(relay): State<Arc<Relay>>,
     Path(id): Path<String>,
 ) -> Result<Json<PackageInfo>, ApiError> {
-    let package = known(&relay, &id).await?.1;
+    let package = known(&relay, &id, None).await?.1;
     let files = package
         .files
         .iter()
@@ -244,7 +244,7 @@ async fn keyring(
     Path(id): Path<String>,
     request: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (id, package) = finished(&relay, &id).await?;
+    let (id, package) = finished(&relay, &id, None).await?;
     let served = Served::new(&package)
         .keyring(id)?
         .attachment("keyring".to_owned());
@@ -257,11 +257,11 @@ async fn file(
     Path((id, name)): Path<(String, String)>,
     request: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (id, package) = finished(&relay, &id).await?;
     let (text, whole) = name
         .strip_suffix(".sealift")
         .map_or((&*name, false), |text| (text, true));
     let wanted = FileId::parse(text).map_err(|_| ApiError(Code::NotFound))?;
+    let (id, package) = finished(&relay, &id, Some(wanted)).await?;
     let file = package
         .files
         .iter()
@@ -288,7 +288,7 @@ async fn whole(
     Path(id): Path<String>,
     request: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (id, package) = finished(&relay, &id).await?;
+    let (id, package) = finished(&relay, &id, None).await?;
     let mut served = Served::new(&package)
         .keyring(id)?
         .attachment(format!("{id}.sealift"));
@@ -328,12 +328,16 @@ fn bearer(request: &HeaderMap) -> Option<OwnerToken> {
     Some(OwnerToken(bytes.as_slice().try_into().ok()?))
 }
 
-/// A package that exists.
-async fn known(relay: &Relay, id: &str) -> Result<(PackageId, Package), ApiError> {
+/// A package that exists, with all its files or with its manifest and one of them.
+async fn known(
+    relay: &Relay,
+    id: &str,
+    only: Option<FileId>,
+) -> Result<(PackageId, Package), ApiError> {
     let id = PackageId::parse(id).map_err(|_| ApiError(Code::NotFound))?;
     let package = relay
         .sqlite
-        .outline(id)
+        .outline(id, only)
         .await
         .map_err(|_| ApiError(Code::StorageFailed))?;
     match package {
@@ -349,8 +353,12 @@ async fn known(relay: &Relay, id: &str) -> Result<(PackageId, Package), ApiError
 }
 
 /// A package that is complete, and so may be fetched.
-async fn finished(relay: &Relay, id: &str) -> Result<(PackageId, Package), ApiError> {
-    match known(relay, id).await? {
+async fn finished(
+    relay: &Relay,
+    id: &str,
+    only: Option<FileId>,
+) -> Result<(PackageId, Package), ApiError> {
+    match known(relay, id, only).await? {
         (id, package) if package.state == PackageState::Finished => Ok((id, package)),
         _ => Err(ApiError(Code::NotComplete)),
     }

@@ -70,23 +70,29 @@ pub(crate) struct Closed;
 
 impl Package {
     /// A session over what the records know; `owner_sha256` and `grant` are used when they know nothing.
+    /// `client_may_be_near`: the relay has just started, and its clients are about to come back.
     pub(crate) fn new(
         storage: Arc<Storage>,
         id: PackageId,
         known: Option<&records::Package>,
         owner_sha256: sealift_protocol::Sha256Hash,
         grant: Option<GrantUse>,
+        client_may_be_near: bool,
     ) -> Arc<Self> {
         let policy = RelayPolicy {
             lanes_max: RELAY_LANES_MAX,
             files_max: FILES_MAX,
         };
         let now = Instant::now();
+        let mut session = RelaySession::new(snapshot(known), policy, Duration::ZERO);
+        if client_may_be_near {
+            session.client_may_be_near();
+        }
         let package = Arc::new(Self {
             store: Store::new(storage, id, owner_sha256, grant, known),
             origin: now,
             state: Mutex::new(State {
-                session: RelaySession::new(snapshot(known), policy, Duration::ZERO),
+                session,
                 lanes: HashMap::new(),
                 next_lane: 0,
                 closed: None,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use sealift_protocol::limits::SESSION_IDLE;
 use sealift_protocol::message::{Hello, Negotiated, RelayMessage, sha256};
 use sealift_protocol::{Code, OwnerToken, PackageId, Sha256Hash};
 use subtle::ConstantTimeEq as _;
@@ -65,7 +66,15 @@ impl Packages {
                 return Err(Code::Draining);
             }
             let storage = Arc::clone(&relay.storage);
-            let package = Package::new(storage, hello.package, known.as_ref(), owner, grant);
+            let just_started = relay.started.elapsed() < SESSION_IDLE;
+            let package = Package::new(
+                storage,
+                hello.package,
+                known.as_ref(),
+                owner,
+                grant,
+                just_started,
+            );
             live.sessions.insert(hello.package, Arc::clone(&package));
             // Under the lock: a session without lanes may be forgotten at any time.
             return package.open(hello, negotiated);

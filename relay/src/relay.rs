@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use crate::budget::Budget;
 use crate::certificates::Local;
@@ -24,6 +25,7 @@ pub(crate) struct Relay {
     /// Where WebTransport listens, if it does.
     pub(crate) webtransport: Option<Webtransport>,
     pub(crate) draining: AtomicBool,
+    pub(crate) started: Instant,
 }
 
 /// How a page reaches WebTransport.

@@ -4,11 +4,12 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustls::server::ResolvesServerCert;
 use sealift_docroot::Docroot;
+use sealift_protocol::PackageId;
 use sealift_protocol::format::{KdfLimits, KeyringPolicy};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -71,6 +72,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     });
     let committing = sqlite.committing().await?;
     storage.recover(committing).await;
+    tell_of_strays(&storage, &sqlite).await?;
 
     let files = match (&settings.tls_cert, &settings.tls_key) {
         (Some(certificate), Some(key)) => Some(certificates::from_files(certificate, key)?),
@@ -121,6 +123,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         webtransport: endpoint.is_some().then_some(Webtransport { port, local }),
         packages: Packages::default(),
         draining: AtomicBool::new(false),
+        started: Instant::now(),
         storage,
         sqlite,
         grants,
@@ -198,6 +201,23 @@ impl Running {
         })
         .await;
     }
+}
+
+/// Folders that no record knows of are left alone: after a restored backup they may be all that there is.
+async fn tell_of_strays(storage: &Storage, sqlite: &Sqlite) -> anyhow::Result<()> {
+    let known = sqlite.packages().await?;
+    let folders = storage.docroot.folders().await?;
+    let strays = folders
+        .iter()
+        .filter(|folder| PackageId::parse(folder).is_ok_and(|id| !known.contains(&id)))
+        .count();
+    if strays > 0 {
+        tracing::warn!(
+            strays,
+            "the docroot has folders that no record knows of; if the records are not older than it, delete them"
+        );
+    }
+    Ok(())
 }
 
 fn policy(settings: &Settings) -> Policy {

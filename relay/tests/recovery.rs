@@ -6,9 +6,9 @@ mod support;
 
 use std::path::PathBuf;
 
-use sealift_protocol::PartNumber;
 use sealift_protocol::format::Role;
-use sealift_protocol::message::{PackageState, RelayMessage};
+use sealift_protocol::message::{ClientMessage, Create, PackageState, RelayMessage};
+use sealift_protocol::{Code, Epoch, PartNumber};
 use sealift_relay::start;
 use support::TestRelay;
 use support::client::{Client, hello, send_package, websocket};
@@ -165,4 +165,49 @@ async fn one_damaged_file_does_not_keep_the_relay_from_starting() {
     relay.start().await;
     assert_eq!(relay.get("/readyz").await.0, 200);
     assert_eq!(relay.number("SELECT state FROM files").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l5_right_after_a_start_the_client_that_was_there_comes_before_others() {
+    let mut relay = TestRelay::open().await;
+    let sealed = Sealed::new(8);
+    let mut client = Client::welcome(&relay, &sealed).await;
+    client.create(&sealed).await;
+    relay.stop().await;
+    relay.start().await;
+    let enter = async |client, takeover| {
+        let mut hello = hello(&sealed, client);
+        hello.takeover = takeover;
+        let mut client = websocket(&relay, &[]).await.unwrap();
+        client.enter(hello).await.map(|welcome| welcome.epoch)
+    };
+    assert_eq!(enter(2, false).await, Err(Code::SessionBusy));
+    assert_eq!(enter(1, false).await, Ok(Epoch(1)));
+    assert_eq!(enter(2, true).await, Ok(Epoch(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_commit_is_told_and_writes_work_again_without_a_restart() {
+    let relay = TestRelay::open().await;
+    let sealed = Sealed::new(9);
+    let mut client = Client::welcome(&relay, &sealed).await;
+    // What is wrong shows only at the commit, as with a full disk, and leaves the transaction open.
+    relay
+        .sql("CREATE TABLE loose (id BLOB REFERENCES packages (id) DEFERRABLE INITIALLY DEFERRED)")
+        .await;
+    relay
+        .sql("CREATE TRIGGER breaks AFTER INSERT ON packages BEGIN INSERT INTO loose VALUES (x'00'); END")
+        .await;
+    let create = ClientMessage::Create(Create {
+        keyring: sealed.keyring.clone(),
+        draft: sealed.draft.clone(),
+        expires_in_s: None,
+    });
+    assert_eq!(relay.get("/readyz").await.0, 200);
+    client.send(create).await;
+    assert_eq!(client.refusal().await, Code::StorageFailed);
+    assert_eq!(relay.get("/readyz").await.0, 503);
+    relay.sql("DROP TRIGGER breaks").await;
+    client.create(&sealed).await;
+    assert_eq!(relay.get("/readyz").await.0, 200);
 }

@@ -311,7 +311,14 @@ async fn life(
         .flatten();
     let hello = sender.hello();
     let owner = sha256(&hello.owner_token.0);
-    let package = Package::new(storage, sender.sealed.package, known.as_ref(), owner, None);
+    let package = Package::new(
+        storage,
+        sender.sealed.package,
+        known.as_ref(),
+        owner,
+        None,
+        false,
+    );
     let negotiated = Negotiated::from_hello(&hello).unwrap();
     let (mut lane, mut inbox) = package.open(hello, negotiated).unwrap();
     let talk = sender.talk(&mut lane, &mut inbox, random);

@@ -1,6 +1,6 @@
 //! Records in SQLite: write-ahead log, `synchronous=FULL`, one writer that commits many changes at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -148,7 +148,20 @@ impl Sqlite {
         Ok(any == 0)
     }
 
-    /// A package and its files, without what is durable of them.
+    /// The ids of all packages.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn packages(&self) -> Result<HashSet<PackageId>, RecordsError> {
+        let rows = query("SELECT id FROM packages").fetch_all(&self.readers);
+        rows.await?
+            .iter()
+            .map(|row| Ok(PackageId(bytes(row, "id")?)))
+            .collect()
+    }
+
+    /// A package and its files, or the manifest and one file alone; without what is durable of them.
     ///
     /// # Errors
     ///
@@ -156,8 +169,23 @@ impl Sqlite {
     pub(crate) async fn outline(
         &self,
         package: PackageId,
+        only: Option<FileId>,
     ) -> Result<Option<Package>, RecordsError> {
-        self.load(package, false).await
+        let id = package.0.to_vec();
+        let row = query("SELECT * FROM packages WHERE id = ?1").bind(id.clone());
+        let Some(row) = row.fetch_optional(&self.readers).await? else {
+            return Ok(None);
+        };
+        let mut package = read_package(&row)?;
+        let rows = query(
+            "SELECT * FROM files WHERE package = ?1 AND (?2 IS NULL OR id = ?2 OR role = 1) ORDER BY number",
+        )
+        .bind(id)
+        .bind(only.map(|file| file.0.to_vec()));
+        for row in rows.fetch_all(&self.readers).await? {
+            package.files.push(read_file(&row)?);
+        }
+        Ok(Some(package))
     }
 
     /// Whether the records can be read, and the last commit succeeded.
@@ -175,45 +203,23 @@ impl Sqlite {
         Ok(())
     }
 
-    async fn load(
-        &self,
-        package: PackageId,
-        with_parts: bool,
-    ) -> Result<Option<Package>, RecordsError> {
-        let id = package.0.to_vec();
-        let Some(row) = query("SELECT * FROM packages WHERE id = ?1")
-            .bind(id.clone())
-            .fetch_optional(&self.readers)
-            .await?
-        else {
+    async fn load(&self, id: PackageId) -> Result<Option<Package>, RecordsError> {
+        let Some(mut package) = self.outline(id, None).await? else {
             return Ok(None);
         };
-        let mut package = read_package(&row)?;
-        let rows = query("SELECT * FROM files WHERE package = ?1 ORDER BY number").bind(id.clone());
-        for row in rows.fetch_all(&self.readers).await? {
-            package.files.push(read_file(&row)?);
+        let files = package.files.iter();
+        if files.clone().all(|file| file.state == FileState::Committed) {
+            return Ok(Some(package));
         }
-        let some_receive = package
-            .files
-            .iter()
-            .any(|file| file.state != FileState::Committed);
-        if with_parts && some_receive {
-            let index: HashMap<FileId, usize> = package
-                .files
-                .iter()
-                .enumerate()
-                .map(|(at, file)| (file.id, at))
-                .collect();
-            let rows =
-                query("SELECT file, part FROM parts WHERE package = ?1 AND durable = 1").bind(id);
-            for row in rows.fetch_all(&self.readers).await? {
-                let (id, part) = (
-                    FileId(bytes(&row, "file")?),
-                    PartNumber(row.try_get("part")?),
-                );
-                if let Some(file) = index.get(&id).and_then(|at| package.files.get_mut(*at)) {
-                    file.durable.push(part);
-                }
+        let index: HashMap<FileId, usize> =
+            files.enumerate().map(|(at, file)| (file.id, at)).collect();
+        let rows = query("SELECT file, part FROM parts WHERE package = ?1 AND durable = 1")
+            .bind(id.0.to_vec());
+        for row in rows.fetch_all(&self.readers).await? {
+            let file = FileId(bytes(&row, "file")?);
+            let part = PartNumber(row.try_get("part")?);
+            if let Some(file) = index.get(&file).and_then(|at| package.files.get_mut(*at)) {
+                file.durable.push(part);
             }
         }
         Ok(Some(package))
@@ -234,7 +240,7 @@ impl Records for Sqlite {
     }
 
     fn package(&self, package: PackageId) -> BoxFuture<'_, Result<Option<Package>, RecordsError>> {
-        Box::pin(self.load(package, true))
+        Box::pin(self.load(package))
     }
 
     fn may_add(&self, package: PackageId, bytes: u64) -> BoxFuture<'_, Result<bool, RecordsError>> {

@@ -123,6 +123,14 @@ impl RelaySession {
         }
     }
 
+    /// Tells that the recorded client may have had lanes a moment ago, at a process before this one: for
+    /// [`SESSION_IDLE`] another client gets the session only by a person's takeover (rule L5).
+    pub fn client_may_be_near(&mut self) {
+        if self.client.is_some() {
+            self.client_seen = Some(self.now);
+        }
+    }
+
     /// Tells what happened. Call [`RelaySession::poll`] until it returns `None` afterwards.
     pub fn handle(&mut self, now: Duration, event: RelayEvent) {
         self.now = self.now.max(now);
