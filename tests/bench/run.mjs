@@ -25,7 +25,15 @@ const [folder, ramDisk] = await Promise.all([mkdtemp(join(tmpdir(), 'sealift-ben
 try {
   const places = { folder, ramDisk, binaries: process.env.SEALIFT_BINARIES, tools: process.env.SEALIFT_TOOLS };
   for (const [name, measure] of Object.entries(GROUPS)) {
-    if (names.length === 0 || names.includes(name)) await measure(table, places);
+    if (names.length > 0 && !names.includes(name)) continue;
+    try {
+      await measure(table, places);
+    } catch (error) {
+      // The others are worth having all the same.
+      console.error(error);
+      table.missing(error.message);
+      process.exitCode = 1;
+    }
   }
 } finally {
   await Promise.all([folder, ramDisk].map((path) => rm(path, { recursive: true, force: true })));

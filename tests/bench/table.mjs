@@ -11,7 +11,7 @@ export class Table {
     console.log(`\n${title}`);
   }
 
-  /** `target` is a ratio that should be reached; `against` are names of rows of this table. */
+  /** One measured value. */
   row(name, value, unit, note = '') {
     const row = { name, value, unit, note, ratios: [] };
     this.#sections.at(-1).rows.push(row);
@@ -19,7 +19,12 @@ export class Table {
     return row;
   }
 
-  /** Says how a row stands to another: `ratio` of the values, and the target if there is one. */
+  /** Says that the rest of a section could not be measured. */
+  missing(why) {
+    this.#sections.at(-1).words += `\n\n**Not all of it could be measured**: ${why}`;
+  }
+
+  /** Says how a row stands to another, and to the target for that ratio if there is one. */
   compare(row, other, target = null) {
     if (!row || !other) return;
     const ratio = row.value / other.value;
