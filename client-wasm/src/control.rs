@@ -197,6 +197,7 @@ impl SendSession {
                     role: Role::Content,
                     head,
                     sealed_body_bytes,
+                    pairs: Vec::new(),
                 },
             );
         }

@@ -5,8 +5,6 @@ use wasm_bindgen::JsValue;
 use zeroize::Zeroize as _;
 
 use sealift_envelope::SealBuilder;
-use sealift_protocol::error::Code;
-use sealift_protocol::format::Geometry;
 use sealift_protocol::frame;
 use sealift_protocol::ids::{FileId, Pair};
 use sealift_protocol::limits::{SEAL_BYTES, SEGMENT_BYTES};
@@ -14,7 +12,7 @@ use sealift_protocol::message::{ClientMessage, Role, Transport};
 use sealift_protocol::session::{ClientAction, ClientEvent, SendPart, UserEvent, UserState};
 
 use super::{Order, SendSession, random};
-use crate::error::{JsError, Result};
+use crate::error::Result;
 use crate::plain::{bytes, number, object, pairs_to_bytes};
 
 impl SendSession {
@@ -128,12 +126,13 @@ impl SendSession {
         let file = FileId(random());
         let sealed = self.manifest.seal(&self.key, file, &mut crate::rng())?;
         self.pin = Some(sealed.pin);
-        let pairs = pairs_of(&sealed.body)?;
+        let pairs = pairs_to_bytes(&sealed.pairs);
         let event = ClientEvent::AddFile {
             file,
             role: Role::Manifest,
             head: sealed.head,
             sealed_body_bytes: sealed.body.len() as u64,
+            pairs: sealed.pairs,
         };
         self.handle(now_ms, event);
         Ok(object([
@@ -186,7 +185,9 @@ impl SendSession {
                         .map_or(JsValue::NULL, JsValue::from),
                 ),
             ]),
-            UserEvent::Cancelled => object([kind("cancelled")]),
+            UserEvent::Cancelled { confirmed } => {
+                object([kind("cancelled"), ("confirmed", confirmed.into())])
+            }
             UserEvent::Superseded => object([kind("superseded")]),
         })
     }
@@ -243,23 +244,4 @@ fn state_name(state: UserState) -> &'static str {
         UserState::Waiting => "waiting",
         UserState::Finishing => "finishing",
     }
-}
-
-/// The (IV, tag) pairs of a body that was sealed whole.
-fn pairs_of(body: &[u8]) -> Result<Vec<u8>> {
-    let geometry = Geometry::from_body_bytes(body.len() as u64)?;
-    let mut pairs = Vec::new();
-    for index in 0..geometry.segment_count() {
-        let start = geometry.segment_offset(index) as usize;
-        let segment =
-            body.get(start..start.saturating_add(geometry.segment_sealed_bytes(index) as usize));
-        let segment = segment.ok_or_else(|| JsError::code(Code::Misuse))?;
-        pairs.extend_from_slice(segment.get(4..16).unwrap_or_default());
-        pairs.extend_from_slice(
-            segment
-                .get(segment.len().saturating_sub(16)..)
-                .unwrap_or_default(),
-        );
-    }
-    Ok(pairs)
 }

@@ -44,6 +44,62 @@ macro_rules! codes {
     };
 }
 
+impl Code {
+    /// Whether these are words of a relay: what it refuses, and why. Everything else is found out
+    /// by the client itself; a relay that says it nevertheless is not to be repeated, or its word
+    /// would be taken for the client's own verdict. Show [`Code::Malformed`] instead.
+    #[must_use]
+    pub fn said_by_relay(self) -> bool {
+        matches!(
+            self,
+            Self::Unauthorized
+                | Self::GrantRequired
+                | Self::GrantInvalid
+                | Self::GrantExpired
+                | Self::OriginRefused
+                | Self::SessionBusy
+                | Self::ClientTooOld
+                | Self::RelayTooOld
+                | Self::Malformed
+                | Self::Draining
+                | Self::RelayBusy
+                | Self::NotFound
+                | Self::Expired
+                | Self::Conflict
+                | Self::AlreadyFinished
+                | Self::NotComplete
+                | Self::OldAttempt
+                | Self::PartDurable
+                | Self::LastPartEarly
+                | Self::BadLength
+                | Self::BadFraming
+                | Self::BadKeyring
+                | Self::BadHead
+                | Self::BadPadding
+                | Self::KdfTooWeak
+                | Self::PasswordRequired
+                | Self::OpenLengthRefused
+                | Self::TooLarge
+                | Self::TooManyFiles
+                | Self::TooManyLanes
+                | Self::StorageFull
+                | Self::StorageFailed
+                | Self::Internal
+                | Self::Unknown
+        )
+    }
+
+    /// This code if a relay may say it, else [`Code::Malformed`].
+    #[must_use]
+    pub fn from_relay(self) -> Self {
+        if self.said_by_relay() {
+            self
+        } else {
+            Self::Malformed
+        }
+    }
+}
+
 codes! {
     // --- who may do what
     /// The owner token is not the package's.
@@ -75,7 +131,7 @@ codes! {
     /// No lane could be opened for longer than policy allows.
     NetworkLost = "network_lost", true, "The relay cannot be reached. Check the network connection and try again.";
     /// A person stopped it.
-    Cancelled = "cancelled", false, "It was cancelled. Nothing was kept.";
+    Cancelled = "cancelled", false, "It was cancelled.";
 
     // --- packages, files, parts
     /// No such package.
@@ -254,6 +310,24 @@ mod tests {
     fn every_sentence_is_one() {
         for code in Code::ALL {
             assert!(code.sentence().ends_with('.'), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_clients_own_verdicts_are_no_words_of_a_relay() {
+        for own in [
+            Code::StoredDiffers,
+            Code::FileChanged,
+            Code::WrongPassword,
+            Code::PinMismatch,
+            Code::Damaged,
+            Code::Cancelled,
+            Code::NetworkLost,
+        ] {
+            assert_eq!(own.from_relay(), Code::Malformed, "{own}");
+        }
+        for word in [Code::StorageFull, Code::NotFound, Code::Unknown] {
+            assert_eq!(word.from_relay(), word);
         }
     }
 

@@ -146,7 +146,9 @@ impl Client {
                 matches!(event, UserEvent::Finished { .. }),
                 matches!(event, UserEvent::Failed { .. }),
             );
-            finished || failed || matches!(event, UserEvent::Cancelled | UserEvent::Superseded)
+            finished
+                || failed
+                || matches!(event, UserEvent::Cancelled { .. } | UserEvent::Superseded)
         };
         self.told().iter().find(is_end).copied()
     }
@@ -161,6 +163,7 @@ impl Client {
             role: Role::Content,
             head,
             sealed_body_bytes: body,
+            pairs: Vec::new(),
         });
         client.event(ClientEvent::NoMoreFiles);
         client.open(0);
@@ -207,8 +210,60 @@ impl Client {
         });
     }
 
+    fn stopped(&mut self, part: &SendPart, pairs: Vec<Pair>) {
+        let SendPart {
+            lane,
+            file,
+            part,
+            attempt,
+            ..
+        } = *part;
+        self.event(ClientEvent::PartFailed {
+            lane,
+            file,
+            part,
+            attempt,
+            failure: PartFailure::Stopped,
+            pairs,
+        });
+    }
+
+    /// Sends the only content file, and adds the manifest, whose part can be dealt.
+    fn with_manifest() -> (Self, FileId) {
+        let mut client = Self::sending(WEBSOCKET, 1);
+        let dealt = client.parts();
+        client.sealed(&dealt[0], pairs(7, 2));
+        client.durable(0, 0, 1, &pairs(7, 2));
+        client.message(0, RelayMessage::FileCommitted { file: FILE });
+        client.message(0, RelayMessage::FileCommitted { file: FILE });
+        let manifest = FileId([9; 32]);
+        client.event(ClientEvent::AddFile {
+            file: manifest,
+            role: Role::Manifest,
+            head: b"head".to_vec(),
+            sealed_body_bytes: body_bytes(4096).expect("a length"),
+            pairs: pairs(8, 1),
+        });
+        client.message(
+            0,
+            RelayMessage::FileAdded {
+                file: manifest,
+                head_sha256: sha256(b"head"),
+                part_bytes: PART_BYTES,
+                part_count: 1,
+                durable_count: 0,
+                committed: false,
+            },
+        );
+        (client, manifest)
+    }
+
     fn durable(&mut self, lane: u32, part: u32, attempt: u32, pairs: &[Pair]) {
-        let (file, part, epoch, attempt) = (FILE, PartNumber(part), Epoch(1), Attempt(attempt));
+        self.durable_of(FILE, lane, part, attempt, pairs);
+    }
+
+    fn durable_of(&mut self, file: FileId, lane: u32, part: u32, attempt: u32, pairs: &[Pair]) {
+        let (part, epoch, attempt) = (PartNumber(part), Epoch(1), Attempt(attempt));
         let pairs_sha256 = pairs_sha256(pairs);
         self.message(
             lane,
@@ -295,6 +350,7 @@ fn f3_no_part_is_dealt_before_the_stored_hash_is_the_clients_own() {
         role: Role::Content,
         head,
         sealed_body_bytes,
+        pairs: Vec::new(),
     });
     client.open(0);
     client.message(
@@ -424,6 +480,222 @@ fn c3_a_lost_part_takes_the_last_one_with_it() {
 }
 
 #[test]
+fn c3_a_last_part_in_flight_is_stopped_when_another_one_is_lost() {
+    for sealed_already in [true, false] {
+        let mut client = Client::sending(WEBSOCKET, 2);
+        let dealt = client.parts();
+        client.sealed(&dealt[0], pairs(7, 2));
+        client.durable(0, 0, 1, &pairs(7, 2));
+        let last = client.parts().remove(0);
+        assert!(last.is_last);
+        if sealed_already {
+            client.sealed(&last, pairs(8, 2));
+        }
+        let part = PartNumber(0);
+        client.message(0, RelayMessage::PartLost { file: FILE, part });
+        let stops = |a: &ClientAction| matches!(a, ClientAction::StopPart { part, .. } if *part == last.part);
+        assert_eq!(client.actions.iter().any(stops), !sealed_already);
+        if !sealed_already {
+            client.stopped(&last, pairs(8, 1));
+        }
+        // An acknowledgement of the old seal that was under way settles nothing.
+        client.durable(0, 1, 1, &pairs(8, 2));
+        let again = client.parts();
+        assert_eq!((again.len(), again[0].part), (1, PartNumber(0)));
+        client.sealed(&again[0], pairs(9, 2));
+        client.durable(0, 0, 2, &pairs(9, 2));
+        let last = if let Some(last) = client.parts().pop() {
+            last
+        } else {
+            let (part, stored, pairs) = (PartNumber(1), None, Vec::new());
+            let file = FILE;
+            let told = Pairs {
+                file,
+                part,
+                stored,
+                pairs,
+            };
+            client.message(0, RelayMessage::Pairs(told));
+            client.parts().remove(0)
+        };
+        assert_eq!(
+            (last.attempt, last.file_pairs),
+            (Attempt(2), pairs(9, 2)),
+            "sealed anew over the new pairs"
+        );
+        assert_eq!(last.earlier[0], pairs(8, 1)[0]);
+    }
+}
+
+#[test]
+fn c2_a_part_is_dealt_again_when_the_pairs_of_the_lane_before_are_known() {
+    let mut client = Client::sending(WEBSOCKET, 9);
+    let first = client.parts().remove(0);
+    client.event(ClientEvent::Pause);
+    client.event(ClientEvent::Resume);
+    let (lane, _) = *client.opens().last().expect("a lane");
+    client.open(lane);
+    let is_first = |part: &SendPart| part.part == first.part;
+    let dealt = client.parts();
+    assert!(!dealt.iter().any(is_first), "its pairs may come");
+    let SendPart {
+        file,
+        part,
+        attempt,
+        ..
+    } = first;
+    client.event(ClientEvent::PartFailed {
+        lane: first.lane,
+        file,
+        part,
+        attempt,
+        failure: PartFailure::Lane,
+        pairs: pairs(7, 1),
+    });
+    client.closed(first.lane.0);
+    for part in dealt {
+        client.sealed(&part, pairs(3, 2));
+    }
+    let again = client.parts();
+    let again = again.iter().find(|part| is_first(part)).expect("dealt");
+    assert_eq!((again.attempt, &again.earlier), (Attempt(2), &pairs(7, 1)));
+}
+
+#[test]
+fn c2_a_part_that_the_relay_stops_waits_for_its_pairs() {
+    let mut client = Client::sending(WEBSOCKET, 9);
+    let first = client.parts().remove(0);
+    let SendPart {
+        file,
+        part,
+        attempt,
+        ..
+    } = first;
+    let code = Code::OldAttempt;
+    client.message(
+        0,
+        RelayMessage::StopPart {
+            file,
+            part,
+            attempt,
+            code,
+        },
+    );
+    let question = ClientMessage::GetPairs { file, part };
+    assert!(!client.sends().contains(&question));
+    client.stopped(&first, pairs(7, 1));
+    assert!(client.sends().contains(&question));
+}
+
+#[test]
+fn a_lane_that_reports_nothing_is_waited_for_a_second() {
+    let mut client = Client::sending(WEBSOCKET, 1);
+    let first = client.parts().remove(0);
+    client.event(ClientEvent::Thawed);
+    let (lane, _) = *client.opens().last().expect("a lane");
+    client.open(lane);
+    assert!(client.parts().is_empty());
+    client.pass(Duration::from_millis(1001));
+    assert_eq!(client.parts()[0].part, first.part);
+}
+
+#[test]
+fn c3_a_lost_answer_of_the_manifest_is_settled_by_comparing() {
+    for (own, code) in [(true, None), (false, Some(Code::StoredDiffers))] {
+        let (mut client, manifest) = Client::with_manifest();
+        let dealt = client.parts().remove(0);
+        let SendPart { part, attempt, .. } = dealt;
+        // All of it arrived, and the lane dies before its worker or the relay could say so.
+        let (file, bytes) = (manifest, dealt.length);
+        client.message(
+            0,
+            RelayMessage::Received {
+                file,
+                part,
+                attempt,
+                bytes,
+            },
+        );
+        let (lane, _) = client.opens()[1];
+        client.closed(0);
+        client.open(lane);
+        assert!(client.parts().is_empty());
+        assert!(
+            client
+                .sends()
+                .contains(&ClientMessage::GetPairs { file, part })
+        );
+        let epoch = Epoch(1);
+        let stored = Some(Stored { epoch, attempt });
+        let pairs = pairs(if own { 8 } else { 9 }, 1);
+        client.message(
+            lane,
+            RelayMessage::Pairs(Pairs {
+                file,
+                part,
+                stored,
+                pairs,
+            }),
+        );
+        let reads = |a: &ClientAction| matches!(a, ClientAction::VerifyPart { .. });
+        assert!(!client.actions.iter().any(reads), "nothing is to be read");
+        let commit = ClientMessage::CommitFile { file };
+        assert_eq!(client.sends().contains(&commit), own);
+        client.message(lane, RelayMessage::Aborted {});
+        if let Some(code) = code {
+            let file = Some(manifest);
+            assert_eq!(client.outcome(), Some(&UserEvent::Failed { code, file }));
+        }
+    }
+}
+
+#[test]
+fn c1_there_is_one_verdict_for_all_the_parts_in_question() {
+    let mut client = client(WEBSOCKET);
+    let sealed_body_bytes = body_bytes(3 * PART_BYTES - 4096 * 8).expect("a length");
+    client.event(ClientEvent::AddFile {
+        file: FILE,
+        role: Role::Content,
+        head: b"head".to_vec(),
+        sealed_body_bytes,
+        pairs: Vec::new(),
+    });
+    client.open(0);
+    let keyring_sha256 = sha256(b"keyring");
+    client.message(0, RelayMessage::Created { keyring_sha256 });
+    client.message(0, Client::added(3));
+    for part in 0..3 {
+        let (epoch, attempt) = (Epoch(1), Attempt(4));
+        let stored = Some(Stored { epoch, attempt });
+        let (file, part, pairs) = (FILE, PartNumber(part), pairs(5, 2));
+        let told = Pairs {
+            file,
+            part,
+            stored,
+            pairs,
+        };
+        client.message(0, RelayMessage::Pairs(told));
+    }
+    client.sends();
+    for part in 0..3 {
+        let visible = !client.sends().is_empty() || client.outcome().is_some();
+        assert!(!visible, "nothing is to be seen before part {part}");
+        let verdict = if part == 0 {
+            Verdict::Changed
+        } else {
+            Verdict::Same
+        };
+        let (file, part) = (FILE, PartNumber(part));
+        client.event(ClientEvent::PartVerified {
+            file,
+            part,
+            verdict,
+        });
+    }
+    assert_eq!(client.sends(), [ClientMessage::Abort {}]);
+}
+
+#[test]
 fn a_lost_acknowledgement_is_settled_by_asking() {
     let mut client = Client::sending(WEBSOCKET, 2);
     let dealt = client.parts();
@@ -467,6 +739,7 @@ fn c1_pairs_of_another_client_are_compared_with_the_source() {
             role: Role::Content,
             head,
             sealed_body_bytes,
+            pairs: Vec::new(),
         });
         client.open(0);
         client.message(
@@ -609,7 +882,125 @@ fn cancel_deletes_the_package() {
     assert!(client.sends().contains(&ClientMessage::Abort {}));
     assert_eq!(client.outcome(), None);
     client.message(0, RelayMessage::Aborted {});
-    assert_eq!(client.outcome(), Some(&UserEvent::Cancelled));
+    let cancelled = UserEvent::Cancelled { confirmed: true };
+    assert_eq!(client.outcome(), Some(&cancelled));
+}
+
+#[test]
+fn cancel_says_when_nobody_confirmed_it() {
+    let unconfirmed = UserEvent::Cancelled { confirmed: false };
+    // No answer in time.
+    let mut client = Client::sending(WEBSOCKET, 9);
+    client.event(ClientEvent::Cancel);
+    client.pass(Duration::from_secs(11));
+    assert_eq!(client.outcome(), Some(&unconfirmed));
+    // A refusal, and a failure that lasts.
+    for code in [Code::Unauthorized, Code::StorageFailed] {
+        let mut client = Client::sending(WEBSOCKET, 9);
+        client.event(ClientEvent::Cancel);
+        client.message(0, RelayMessage::refused(code, None));
+        client.pass(Duration::from_secs(11));
+        assert_eq!(client.outcome(), Some(&unconfirmed), "{code}");
+    }
+    // The answer to another request is none to this one.
+    let mut client = Client::sending(WEBSOCKET, 9);
+    client.event(ClientEvent::Cancel);
+    client.message(0, RelayMessage::refused(Code::NotFound, Some(FILE)));
+    assert_eq!(client.outcome(), None);
+    client.message(0, RelayMessage::refused(Code::NotFound, None));
+    let confirmed = UserEvent::Cancelled { confirmed: true };
+    assert_eq!(client.outcome(), Some(&confirmed));
+}
+
+#[test]
+fn cancel_before_anything_was_sent_is_confirmed_and_after_a_lost_answer_asked_for() {
+    let mut client = client(WEBSOCKET);
+    client.event(ClientEvent::Cancel);
+    let confirmed = UserEvent::Cancelled { confirmed: true };
+    assert_eq!(client.outcome(), Some(&confirmed));
+
+    let mut client = self::client(WEBSOCKET);
+    client.opens();
+    client.open(0);
+    client.closed(0);
+    client.event(ClientEvent::Cancel);
+    client.pass(Duration::from_secs(1));
+    let (lane, _) = client.opens()[0];
+    client.open(lane);
+    assert!(client.sends().contains(&ClientMessage::Abort {}));
+}
+
+#[test]
+fn cancel_of_a_complete_package_ends_as_finished() {
+    let (mut client, manifest) = Client::with_manifest();
+    let dealt = client.parts();
+    client.sealed(&dealt[0], pairs(8, 1));
+    client.durable_of(manifest, 0, 0, 1, &pairs(8, 1));
+    client.message(0, RelayMessage::FileCommitted { file: manifest });
+    assert!(client.sends().contains(&ClientMessage::Finish { manifest }));
+    client.event(ClientEvent::Cancel);
+    assert!(client.sends().contains(&ClientMessage::Abort {}));
+    client.message(0, RelayMessage::refused(Code::AlreadyFinished, None));
+    assert_eq!(client.outcome(), None);
+    assert_eq!(client.sends(), [ClientMessage::Finish { manifest }]);
+    client.message(0, RelayMessage::Finished { expires_at: 5 });
+    let finished = UserEvent::Finished { expires_at: 5 };
+    assert_eq!(client.outcome(), Some(&finished));
+}
+
+#[test]
+fn a_relay_cannot_speak_the_clients_own_verdicts() {
+    for code in [Code::PinMismatch, Code::StoredDiffers, Code::FileChanged] {
+        let mut client = Client::sending(WEBSOCKET, 9);
+        client.message(0, RelayMessage::refused(code, None));
+        client.message(0, RelayMessage::Aborted {});
+        let (code, file) = (Code::Malformed, None);
+        let expected = UserEvent::Failed { code, file };
+        assert_eq!(client.outcome(), Some(&expected));
+    }
+}
+
+/// Whatever a relay answers, the keyring that is stored and under which everything is sealed is
+/// the one that this client made: a message has no room for another recipient, and another
+/// keyring's hash ends the session.
+#[test]
+fn k4_nothing_a_relay_answers_adds_a_recipient() {
+    let mut client = client(WEBSOCKET);
+    client.opens();
+    client.open(0);
+    client.message(0, Client::added(0));
+    let (file, part) = (FILE, PartNumber(0));
+    let (epoch, attempt) = (Epoch(1), Attempt(1));
+    let answers = [
+        welcome(),
+        RelayMessage::Finished { expires_at: 1 },
+        RelayMessage::FileCommitted { file },
+        RelayMessage::Durable {
+            file,
+            part,
+            epoch,
+            attempt,
+            pairs_sha256: pairs_sha256(&[]),
+        },
+        RelayMessage::PartLost { file, part },
+        RelayMessage::Pong {},
+    ];
+    for answer in answers {
+        client.message(0, answer);
+    }
+    let keyrings: Vec<Vec<u8>> = client
+        .sends()
+        .into_iter()
+        .filter_map(|message| match message {
+            ClientMessage::Create(create) => Some(create.keyring),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(keyrings, [b"keyring".to_vec()]);
+    let keyring_sha256 = sha256(b"keyring with one more slot");
+    client.message(0, RelayMessage::Created { keyring_sha256 });
+    let (code, file) = (Code::StoredDiffers, None);
+    assert_eq!(client.outcome(), Some(&UserEvent::Failed { code, file }));
 }
 
 #[test]
@@ -723,12 +1114,7 @@ fn two_lanes_at_the_start_and_none_without_work() {
 
 #[test]
 fn the_manifest_is_sealed_once_and_the_package_finished() {
-    let mut client = Client::sending(WEBSOCKET, 1);
-    let dealt = client.parts();
-    client.sealed(&dealt[0], pairs(7, 2));
-    client.durable(0, 0, 1, &pairs(7, 2));
-    client.message(0, RelayMessage::FileCommitted { file: FILE });
-    client.message(0, RelayMessage::FileCommitted { file: FILE });
+    let (mut client, manifest) = Client::with_manifest();
     let seals = |a: &&ClientAction| matches!(a, ClientAction::SealManifest);
     assert_eq!(client.actions.iter().filter(seals).count(), 1);
     let committed = UserEvent::FileCommitted {
@@ -737,40 +1123,9 @@ fn the_manifest_is_sealed_once_and_the_package_finished() {
         pairs: pairs(7, 2),
     };
     assert!(client.told().contains(&&committed));
-    let manifest = FileId([9; 32]);
-    let sealed_body_bytes = body_bytes(4096).expect("a length");
-    let (role, head) = (Role::Manifest, b"head".to_vec());
-    client.event(ClientEvent::AddFile {
-        file: manifest,
-        role,
-        head,
-        sealed_body_bytes,
-    });
-    client.message(
-        0,
-        RelayMessage::FileAdded {
-            file: manifest,
-            head_sha256: sha256(b"head"),
-            part_bytes: PART_BYTES,
-            part_count: 1,
-            durable_count: 0,
-            committed: false,
-        },
-    );
     let dealt = client.parts();
     client.sealed(&dealt[0], pairs(8, 1));
-    let (part, epoch, attempt) = (PartNumber(0), Epoch(1), Attempt(1));
-    let pairs_sha256 = pairs_sha256(&pairs(8, 1));
-    client.message(
-        0,
-        RelayMessage::Durable {
-            file: manifest,
-            part,
-            epoch,
-            attempt,
-            pairs_sha256,
-        },
-    );
+    client.durable_of(manifest, 0, 0, 1, &pairs(8, 1));
     client.message(0, RelayMessage::FileCommitted { file: manifest });
     assert!(client.sends().contains(&ClientMessage::Finish { manifest }));
     client.message(0, RelayMessage::Finished { expires_at: 77 });

@@ -13,7 +13,7 @@ export const CODES: Record<string, readonly [retryable: boolean, sentence: strin
   draining: [true, "The relay is being restarted. Sending goes on by itself."],
   relay_busy: [true, "The relay is busy. Sending goes on by itself as soon as there is room."],
   network_lost: [true, "The relay cannot be reached. Check the network connection and try again."],
-  cancelled: [false, "It was cancelled. Nothing was kept."],
+  cancelled: [false, "It was cancelled."],
   not_found: [false, "There is no such package. It may have expired or been deleted, or the link is incomplete."],
   expired: [false, "This package has expired and was deleted."],
   conflict: [false, "Something else is already stored under this name. Start again."],

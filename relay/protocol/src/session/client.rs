@@ -4,7 +4,7 @@
 //! messages, read and seal parts ([`ClientAction::SendPart`]), and report what happened.
 //! One event, [`UserEvent`], carries all that a person gets to see. It ends exactly once, with
 //! `Finished`, `Failed`, `Cancelled` or `Superseded`; nothing is asked for afterwards but
-//! closing lanes.
+//! closing lanes. Who cancels when the package is already complete is told `Finished`.
 
 #![deny(
     clippy::arithmetic_side_effects,
@@ -77,6 +77,9 @@ pub enum ClientEvent {
         head: Vec<u8>,
         /// Exact length of its body, seal included.
         sealed_body_bytes: u64,
+        /// For the manifest, which is sealed before it is added: the pairs of all its segments.
+        /// With them a lost answer is settled here (rule C3). Empty for content.
+        pairs: Vec<Pair>,
     },
     /// All content files were added.
     NoMoreFiles,
@@ -134,7 +137,8 @@ pub enum ClientEvent {
         file: FileId,
         /// The part.
         part: PartNumber,
-        /// One verdict for all its pairs.
+        /// One verdict for all its pairs. What becomes known of it is one verdict for all parts of
+        /// the file that are in question.
         verdict: Verdict,
     },
     /// A person paused.
@@ -200,7 +204,9 @@ pub enum ClientAction {
         /// How.
         transport: Transport,
     },
-    /// Close a lane, or stop opening it. No event is needed, and a later one does no harm.
+    /// Close a lane, or stop opening it. Report the pairs of its parts with
+    /// [`ClientEvent::PartFailed`] and then [`ClientEvent::LaneClosed`] at once: these parts are
+    /// not dealt again before, or a second later (rule C2).
     CloseLane {
         /// The lane.
         lane: LaneId,
@@ -225,7 +231,8 @@ pub enum ClientAction {
         /// Which attempt.
         attempt: Attempt,
     },
-    /// Read a part and compare it with recorded pairs (rule C1); answered by `PartVerified`.
+    /// Read a part of a content file and compare it with recorded pairs (rule C1); answered by
+    /// `PartVerified`.
     VerifyPart {
         /// The file.
         file: FileId,
@@ -310,7 +317,11 @@ pub enum UserEvent {
         file: Option<FileId>,
     },
     /// The end: as asked.
-    Cancelled,
+    Cancelled {
+        /// The relay said that it has deleted the package, or it never heard of it. Otherwise it
+        /// may still be there, until it expires.
+        confirmed: bool,
+    },
     /// The end: another client took over (rule L5).
     Superseded,
 }

@@ -26,6 +26,8 @@ pub(crate) struct Source {
     pub(crate) version: u32,
     /// Which content it had when it was added.
     pub(crate) added: u32,
+    /// The manifest is sealed once; these are its pairs.
+    pub(crate) sealed: Vec<Pair>,
 }
 
 impl Source {
@@ -37,7 +39,14 @@ impl Source {
             body_bytes,
             version: 0,
             added: 0,
+            sealed: Vec::new(),
         }
+    }
+
+    pub(crate) fn manifest(dice: &mut Dice) -> Self {
+        let mut manifest = Self::new(dice, Role::Manifest, 4096);
+        manifest.sealed = vec![seal(dice, manifest.file, 0, 0)];
+        manifest
     }
 
     pub(crate) fn head(&self) -> Vec<u8> {
@@ -138,6 +147,7 @@ impl Client {
                     role,
                     head,
                     sealed_body_bytes,
+                    pairs: Vec::new(),
                 },
             );
         }
@@ -206,7 +216,7 @@ impl Client {
             UserEvent::State(_) => {}
             UserEvent::Finished { .. }
             | UserEvent::Failed { .. }
-            | UserEvent::Cancelled
+            | UserEvent::Cancelled { .. }
             | UserEvent::Superseded => self.outcome = Some(event),
         }
         Ok(())
@@ -295,7 +305,10 @@ impl Job {
             if earlier.is_some_and(|pair| !matches(pair, send.file, segment, source.version)) {
                 return Err(PartFailure::SourceChanged);
             }
-            let pair = seal(dice, send.file, segment, source.version);
+            let pair = match source.sealed.get(segment as usize) {
+                Some(sealed) => *sealed,
+                None => seal(dice, send.file, segment, source.version),
+            };
             self.pairs.push(pair);
             let end = segments_end.min(start + SEGMENT);
             push_cells(up, &pair, start, end);

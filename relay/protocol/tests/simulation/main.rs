@@ -195,7 +195,10 @@ fn run(seed: u64, bug: Bug, log: bool) -> Result<(World, usize), String> {
         let fits = match client.outcome.as_ref() {
             Some(UserEvent::Finished { .. }) => true,
             Some(UserEvent::Superseded) => schedule.second,
-            Some(UserEvent::Cancelled) => schedule.cancels || schedule.second,
+            Some(UserEvent::Cancelled { confirmed }) => {
+                let stored = schedule.world.storage.records.finished;
+                (schedule.cancels && !(*confirmed && stored)) || schedule.second
+            }
             Some(UserEvent::Failed { code, .. }) => match code {
                 Code::FileChanged => schedule.changes,
                 Code::NetworkLost | Code::StorageFull | Code::StorageFailed | Code::NotComplete => {

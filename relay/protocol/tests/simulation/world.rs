@@ -406,15 +406,17 @@ impl World {
                 );
             }
             ClientAction::SealManifest => {
-                let manifest = Source::new(&mut self.dice, Role::Manifest, 4096);
+                let manifest = Source::manifest(&mut self.dice);
                 let (file, head) = (manifest.file, manifest.head());
                 let sealed_body_bytes = manifest.body_bytes;
+                let pairs = manifest.sealed.clone();
                 self.clients[client].sources.insert(file, manifest);
                 let event = ClientEvent::AddFile {
                     file,
                     role: Role::Manifest,
                     head,
                     sealed_body_bytes,
+                    pairs,
                 };
                 self.after_us(20_000, What::Verified(client, event));
             }

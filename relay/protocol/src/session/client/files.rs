@@ -6,7 +6,7 @@ use super::parts::{Settled, Work};
 use super::state::Request;
 use super::{ClientSession, UserEvent};
 use crate::error::Code;
-use crate::ids::{FileId, LaneId, PartNumber, Sha256Hash};
+use crate::ids::{FileId, LaneId, Pair, PartNumber, Sha256Hash};
 use crate::message::{ClientMessage, Role, sha256};
 use crate::part_plan::PartPlan;
 use crate::session::part_set::PartSet;
@@ -19,6 +19,8 @@ pub(super) struct File {
     pub(super) role: Role,
     head: Vec<u8>,
     body_bytes: u64,
+    /// Of all segments, where they are known from the start: the manifest's.
+    pub(super) pairs: Vec<Pair>,
     pub(super) announced: Request,
     pub(super) commit: Request,
     /// Known once the relay has answered.
@@ -37,6 +39,8 @@ pub(super) struct Parts {
     pub(super) again: BTreeSet<PartNumber>,
     /// Parts kept for a lane that is sending the ones before them, so that it reads one stretch.
     pub(super) reserved: BTreeMap<PartNumber, LaneId>,
+    /// Parts that were compared with the source and have no verdict yet.
+    pub(super) compared: usize,
     /// The first part that was never dealt nor reserved.
     pub(super) fresh: PartNumber,
 }
@@ -68,10 +72,17 @@ impl File {
 }
 
 impl ClientSession {
-    pub(super) fn add_file(&mut self, id: FileId, role: Role, head: Vec<u8>, body_bytes: u64) {
+    pub(super) fn add_file(
+        &mut self,
+        id: FileId,
+        role: Role,
+        head: Vec<u8>,
+        body_bytes: u64,
+        pairs: Vec<Pair>,
+    ) {
         let misplaced = match role {
-            Role::Content => self.no_more_files,
-            Role::Manifest => !self.manifest_asked || self.manifest.is_some(),
+            Role::Content => self.no_more_files || !pairs.is_empty(),
+            Role::Manifest => !self.manifest_asked || self.manifest.is_some() || pairs.is_empty(),
         };
         if misplaced || self.files.contains_key(&id) {
             return self.fail(Code::Misuse, Some(id));
@@ -87,6 +98,7 @@ impl ClientSession {
                 role,
                 head,
                 body_bytes,
+                pairs,
                 announced,
                 commit,
                 parts: None,

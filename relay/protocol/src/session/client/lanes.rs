@@ -26,6 +26,17 @@ const ASK_IDLE: Duration = Duration::from_secs(10);
 /// … and either is dead when it has not answered within this.
 const ANSWER_WITHIN: Duration = Duration::from_millis(3500);
 
+/// How long a lane that was closed may take to say what its worker had sealed (rule C2).
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Parts that a closed lane had begun. They go back to the queue when their pairs were told, so
+/// that the next attempt is compared with this one, or when there was time enough for that.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    parts: Vec<LanePart>,
+    until: Duration,
+}
+
 /// One lane.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -59,6 +70,13 @@ pub(super) struct LanePart {
     pub(super) sealed: bool,
     /// The lane's worker was told to stop it.
     pub(super) stopping: bool,
+}
+
+impl LanePart {
+    /// Whether the relay may have all of it, so that it may have become durable.
+    pub(super) fn may_be_whole(&self) -> bool {
+        self.sealed || self.received == self.length
+    }
 }
 
 impl Lane {
@@ -114,19 +132,6 @@ impl Lane {
     ) -> Option<&mut LanePart> {
         let same = |p: &&mut LanePart| p.file == file && p.part == part && p.attempt == attempt;
         self.parts.iter_mut().find(same)
-    }
-
-    pub(super) fn take_part(
-        &mut self,
-        file: FileId,
-        part: PartNumber,
-        attempt: Attempt,
-    ) -> Option<LanePart> {
-        let same = |p: &LanePart| p.file == file && p.part == part && p.attempt == attempt;
-        self.parts
-            .iter()
-            .position(same)
-            .map(|index| self.parts.remove(index))
     }
 
     fn ask_at(&self) -> Duration {
@@ -187,6 +192,16 @@ impl ClientSession {
 
     /// Opens what is missing, asks the silent, closes the dead.
     pub(super) fn tend_lanes(&mut self) {
+        let late = |leaving: &Leaving| leaving.until <= self.now;
+        let late: Vec<LaneId> = self
+            .leaving
+            .iter()
+            .filter(|(_, leaving)| late(leaving))
+            .map(|(id, _)| *id)
+            .collect();
+        for lane in late {
+            self.lane_has_left(lane);
+        }
         self.tend_each_lane();
         if self.ladder.is_exhausted() {
             return self.end(UserEvent::Failed {
@@ -221,8 +236,7 @@ impl ClientSession {
                 continue;
             };
             if lane.stage == Stage::Draining && !lane.has_parts() {
-                self.actions.push_back(ClientAction::CloseLane { lane: id });
-                self.lane_is_gone(id);
+                self.let_go(id);
             } else if now < lane.next_wake() {
                 // Nothing is due.
             } else if lane.is_new() || lane.asked.is_some() {
@@ -281,7 +295,8 @@ impl ClientSession {
             let at = self.ladder.next_wake(self.now, !self.lanes.is_empty());
             at.map(|at| at.max(self.offline_until.unwrap_or(at)))
         };
-        lanes.into_iter().chain(ladder).min()
+        let leaving = self.leaving.values().map(|leaving| leaving.until).min();
+        lanes.into_iter().chain(ladder).chain(leaving).min()
     }
 
     // --- opening
@@ -370,6 +385,9 @@ impl ClientSession {
 
     fn package_is(&mut self, state: PackageState, expires_at: Option<u64>) {
         if matches!(self.phase, Phase::Aborting { .. }) {
+            if state == PackageState::Finished {
+                self.finished(expires_at.unwrap_or(0));
+            }
             return;
         }
         match state {
@@ -409,26 +427,30 @@ impl ClientSession {
         if code == Code::TooManyLanes && self.has_ready_lane() {
             self.scaler.limit(self.ready_lanes().count());
         }
-        self.actions.push_back(ClientAction::CloseLane { lane: id });
-        self.lane_is_gone(id);
+        self.let_go(id);
         self.ladder.back_off(self.now);
         true
     }
 
     /// Gives a lane up.
     pub(super) fn close_lane(&mut self, id: LaneId) {
-        if self.lanes.contains_key(&id) {
-            self.actions.push_back(ClientAction::CloseLane { lane: id });
-            self.lane_closed(id, LaneEnd::Closed);
+        if let Some(lane) = self.lanes.get(&id) {
+            let (transport, was_new) = (lane.transport, lane.is_new());
+            self.let_go(id);
+            self.learn_from(transport, was_new, LaneEnd::Closed);
         }
     }
 
     pub(super) fn lane_closed(&mut self, id: LaneId, end: LaneEnd) {
-        let Some(lane) = self.lanes.get(&id) else {
-            return;
-        };
-        let (transport, was_new) = (lane.transport, lane.is_new());
-        self.lane_is_gone(id);
+        self.lane_has_left(id);
+        if let Some(lane) = self.lanes.get(&id) {
+            let (transport, was_new) = (lane.transport, lane.is_new());
+            self.lane_is_gone(id);
+            self.learn_from(transport, was_new, end);
+        }
+    }
+
+    fn learn_from(&mut self, transport: Transport, was_new: bool, end: LaneEnd) {
         let others = !self.lanes.is_empty();
         match end {
             LaneEnd::Unsupported => self.ladder.unsupported(self.now, transport),
@@ -458,17 +480,59 @@ impl ClientSession {
         }
     }
 
+    /// Closes a lane and forgets it, but for the parts that its worker has yet to report.
+    fn let_go(&mut self, id: LaneId) {
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
+        let parts: Vec<LanePart> = lane.parts.extract_if(.., |part| !part.sealed).collect();
+        if !parts.is_empty() {
+            let until = self.now.saturating_add(LEAVE_WITHIN);
+            self.leaving.insert(id, Leaving { parts, until });
+        }
+        self.actions.push_back(ClientAction::CloseLane { lane: id });
+        self.lane_is_gone(id);
+    }
+
     /// Forgets a lane: its parts go back to the queue, its requests will be asked again.
-    pub(super) fn lane_is_gone(&mut self, id: LaneId) {
+    fn lane_is_gone(&mut self, id: LaneId) {
         let Some(lane) = self.lanes.remove(&id) else {
             return;
         };
-        for part in lane.parts {
-            let whole = part.sealed || part.received == part.length;
-            self.part_returns(part.file, part.part, part.attempt, whole);
-        }
+        self.parts_return(lane.parts);
         self.forget_requests(id);
         self.scaler.disturbed();
+    }
+
+    /// Nothing more is to be heard from a lane that was closed.
+    fn lane_has_left(&mut self, id: LaneId) {
+        if let Some(leaving) = self.leaving.remove(&id) {
+            self.parts_return(leaving.parts);
+        }
+    }
+
+    fn parts_return(&mut self, parts: Vec<LanePart>) {
+        for part in parts {
+            self.part_returns(part.file, part.part, part.attempt, part.may_be_whole());
+        }
+    }
+
+    /// Takes a part that its worker reports off the lane, which may be gone.
+    pub(super) fn take_part(
+        &mut self,
+        lane: LaneId,
+        file: FileId,
+        part: PartNumber,
+        attempt: Attempt,
+    ) -> Option<LanePart> {
+        let known = self.lanes.get_mut(&lane).map(|lane| &mut lane.parts);
+        let parts = match known {
+            Some(parts) => parts,
+            None => &mut self.leaving.get_mut(&lane)?.parts,
+        };
+        let same = |p: &LanePart| p.file == file && p.part == part && p.attempt == attempt;
+        let index = parts.iter().position(same)?;
+        Some(parts.remove(index))
     }
 
     /// Whatever was asked on this lane is to be asked again.
@@ -485,8 +549,7 @@ impl ClientSession {
     pub(super) fn close_all_lanes(&mut self) {
         let ids: Vec<LaneId> = self.lanes.keys().copied().collect();
         for id in ids {
-            self.actions.push_back(ClientAction::CloseLane { lane: id });
-            self.lane_is_gone(id);
+            self.let_go(id);
         }
     }
 }

@@ -58,6 +58,9 @@ enum Status {
     Asking(LaneId),
     /// Pairs that are being compared with the source.
     Verifying(Vec<Pair>),
+    /// They were compared: whether they are the source's. Nobody learns it before all the parts
+    /// of the file that are in question were compared (rule C1).
+    Verified(Vec<Pair>, bool),
     Sending,
 }
 
@@ -85,6 +88,15 @@ impl Work {
         matches!(self.status, Status::Sending) && self.attempts == attempt.0
     }
 
+    /// Whether it is not known yet if the part is durable, and with which pairs.
+    fn is_in_question(&self) -> bool {
+        match self.status {
+            Status::Queued => self.uncertain,
+            Status::Asking(_) | Status::Verifying(_) => true,
+            Status::Verified(..) | Status::Sending => false,
+        }
+    }
+
     fn kept(&self, attempt: Attempt) -> Option<&Kept> {
         self.kept.iter().find(|kept| kept.attempt == attempt)
     }
@@ -108,6 +120,7 @@ impl Parts {
             work: Default::default(),
             again: Default::default(),
             reserved: Default::default(),
+            compared: 0,
             fresh: PartNumber(0),
         }
     }
@@ -232,6 +245,14 @@ impl Parts {
         self.work.insert(part, work);
         self.again.insert(part);
         self.plan.range(part).map_or(0, |range| range.length)
+    }
+
+    /// A part that was dealt is to be sealed anew, whatever becomes of the attempts so far.
+    fn start_over(&mut self, part: PartNumber) {
+        if let Some(work) = self.work.get_mut(&part) {
+            *work = Work::new(work.attempts, false, work.earlier());
+            self.again.insert(part);
+        }
     }
 
     fn questions_count(&self) -> usize {
@@ -417,13 +438,17 @@ impl ClientSession {
         attempt: Attempt,
         pairs: Vec<Pair>,
     ) {
-        if let Some(lane) = self.lanes.get_mut(&lane)
-            && let Some(given) = lane.part_mut(file, part, attempt)
-        {
-            given.sealed = true;
-            if given.stopping {
-                lane.take_part(file, part, attempt);
+        let mut over = None;
+        if let Some(lane) = self.lanes.get_mut(&lane) {
+            if let Some(given) = lane.part_mut(file, part, attempt) {
+                given.sealed = true;
+                over = given.stopping.then_some(false);
             }
+        } else {
+            over = Some(true);
+        }
+        if over.is_some() {
+            self.take_part(lane, file, part, attempt);
         }
         // A late report of a lane that is gone is as welcome: it settles a lost acknowledgement.
         let Some(work) = self.work_mut(file, part) else {
@@ -437,6 +462,9 @@ impl ClientSession {
         {
             self.part_durable(file, part, (epoch, claimed), hash);
         }
+        if let Some(may_be_durable) = over {
+            self.part_returns(file, part, attempt, may_be_durable);
+        }
     }
 
     pub(super) fn part_failed(
@@ -448,9 +476,8 @@ impl ClientSession {
         failure: PartFailure,
         pairs: Vec<Pair>,
     ) {
-        if let Some(lane) = self.lanes.get_mut(&lane) {
-            lane.take_part(file, part, attempt);
-        }
+        let given = self.take_part(lane, file, part, attempt);
+        let whole = given.is_some_and(|given| given.may_be_whole());
         if self.parts_mut(file).is_none() {
             return;
         }
@@ -463,26 +490,59 @@ impl ClientSession {
             PartFailure::SourceChanged => self.fail(Code::FileChanged, Some(file)),
             PartFailure::SourceUnreadable => self.fail(Code::FileUnreadable, Some(file)),
             PartFailure::Sealing => self.fail(Code::Misuse, Some(file)),
-            PartFailure::Stopped => self.part_returns(file, part, attempt, false),
+            PartFailure::Stopped => self.part_returns(file, part, attempt, whole),
             PartFailure::Lane => {
-                self.part_returns(file, part, attempt, false);
+                self.part_returns(file, part, attempt, whole);
                 self.close_lane(lane);
             }
         }
     }
 
     pub(super) fn part_verified(&mut self, file: FileId, part: PartNumber, verdict: Verdict) {
-        let Some(work) = self.work_mut(file, part) else {
+        let Some(parts) = self.parts_mut(file) else {
+            return;
+        };
+        let Some(work) = parts.work.get_mut(&part) else {
             return;
         };
         let Status::Verifying(pairs) = &mut work.status else {
             return;
         };
         let pairs = core::mem::take(pairs);
-        match verdict {
-            Verdict::Same => self.settle(file, part, NOT_OURS, pairs),
-            Verdict::Changed => self.fail(Code::FileChanged, Some(file)),
-            Verdict::Unreadable => self.fail(Code::FileUnreadable, Some(file)),
+        if verdict == Verdict::Unreadable {
+            return self.fail(Code::FileUnreadable, Some(file));
+        }
+        work.status = Status::Verified(pairs, verdict == Verdict::Same);
+        parts.compared = parts.compared.saturating_add(1);
+        self.arrived();
+    }
+
+    /// One verdict for each file none of whose parts is in question any more (rule C1): a relay
+    /// that reports made-up pairs does not learn which of them were right.
+    pub(super) fn give_verdicts(&mut self) {
+        for id in self.active.clone() {
+            let Some(parts) = self.parts_mut(id) else {
+                continue;
+            };
+            // Questions are asked in order, so the open ones stand last.
+            if parts.compared == 0 || parts.work.values().rev().any(Work::is_in_question) {
+                continue;
+            }
+            parts.compared = 0;
+            let mut changed = false;
+            let mut same = Vec::new();
+            for (part, work) in &mut parts.work {
+                if let Status::Verified(pairs, is_same) = &mut work.status {
+                    changed |= !*is_same;
+                    same.push((*part, core::mem::take(pairs)));
+                }
+            }
+            if changed {
+                return self.fail(Code::FileChanged, Some(id));
+            }
+            for (part, pairs) in same {
+                self.settle(id, part, NOT_OURS, pairs);
+            }
         }
     }
 
@@ -610,7 +670,24 @@ impl ClientSession {
         if u32::try_from(told.pairs.len()) != Ok(segments) {
             return self.fail(Code::StoredDiffers, Some(file));
         }
-        self.verify(file, part, told.pairs);
+        match self.own_pairs(file, part) {
+            None => self.verify(file, part, told.pairs),
+            Some(own) if own == told.pairs => self.settle(file, part, stored.attempt, told.pairs),
+            Some(_) => self.fail(Code::StoredDiffers, Some(file)),
+        }
+    }
+
+    /// The pairs of a part of the manifest, which are known without reading it (rule C3).
+    fn own_pairs(&self, file: FileId, part: PartNumber) -> Option<&[Pair]> {
+        let known = self
+            .files
+            .get(&file)
+            .filter(|file| !file.pairs.is_empty())?;
+        let range = known.parts.as_ref()?.plan.range(part)?;
+        let first = usize::try_from(range.first_segment).unwrap_or(usize::MAX);
+        let count = usize::try_from(range.segment_count).unwrap_or(usize::MAX);
+        let rest = known.pairs.get(first..).unwrap_or_default();
+        Some(rest.get(..count).unwrap_or_default())
     }
 
     fn verify(&mut self, file: FileId, part: PartNumber, pairs: Vec<Pair>) {
@@ -651,12 +728,15 @@ impl ClientSession {
         );
         let length = parts.plan.range(part).map_or(0, |range| range.length);
         self.count_durable(file, length, true);
-        self.clear_lanes(file, part);
+        let unseen = self.take_off_lanes(file, part);
+        self.meter.add(unseen);
         self.progressed();
     }
 
-    /// Takes a durable part off the lanes that still have it.
-    fn clear_lanes(&mut self, file: FileId, part: PartNumber) {
+    /// Takes a part off the lanes that still have it. Returns how many of the bytes handed over
+    /// were not reported as received.
+    fn take_off_lanes(&mut self, file: FileId, part: PartNumber) -> u64 {
+        let mut unseen: u64 = 0;
         for (&lane, known) in &mut self.lanes {
             for given in known
                 .parts
@@ -664,7 +744,7 @@ impl ClientSession {
                 .filter(|p| p.file == file && p.part == part)
             {
                 if given.sealed {
-                    self.meter.add(given.length.saturating_sub(given.received));
+                    unseen = unseen.saturating_add(given.length.saturating_sub(given.received));
                 } else if !given.stopping {
                     given.stopping = true;
                     let attempt = given.attempt;
@@ -680,6 +760,7 @@ impl ClientSession {
                 .parts
                 .retain(|p| p.file != file || p.part != part || !p.sealed);
         }
+        unseen
     }
 
     pub(super) fn part_stopped(
@@ -690,15 +771,16 @@ impl ClientSession {
         attempt: Attempt,
         code: Code,
     ) {
-        self.stop_on_lane(lane, file, part, attempt);
-        let current = self
-            .work_mut(file, part)
-            .is_some_and(|work| work.is_sending(attempt));
-        if !current {
+        let reports = self.stop_on_lane(lane, file, part, attempt);
+        let current = self.work_mut(file, part);
+        let Some(work) = current.filter(|work| work.is_sending(attempt)) else {
             return;
-        }
+        };
         let may_be_durable = matches!(code, Code::OldAttempt | Code::PartDurable);
-        self.part_returns(file, part, attempt, may_be_durable);
+        work.uncertain |= may_be_durable;
+        if !reports {
+            self.part_returns(file, part, attempt, may_be_durable);
+        }
         match code {
             Code::OldAttempt | Code::PartDurable => {}
             Code::Draining => self.lane_drains(lane),
@@ -708,16 +790,25 @@ impl ClientSession {
         }
     }
 
-    fn stop_on_lane(&mut self, lane: LaneId, file: FileId, part: PartNumber, attempt: Attempt) {
+    /// Stops a part; `true` when its worker has yet to report what it sealed of it (rule C2).
+    fn stop_on_lane(
+        &mut self,
+        lane: LaneId,
+        file: FileId,
+        part: PartNumber,
+        attempt: Attempt,
+    ) -> bool {
         let Some(known) = self.lanes.get_mut(&lane) else {
-            return;
+            return false;
         };
         let Some(given) = known.part_mut(file, part, attempt) else {
-            return;
+            return false;
         };
         if given.sealed {
-            known.take_part(file, part, attempt);
-        } else if !given.stopping {
+            self.take_part(lane, file, part, attempt);
+            return false;
+        }
+        if !given.stopping {
             given.stopping = true;
             self.actions.push_back(ClientAction::StopPart {
                 lane,
@@ -726,6 +817,7 @@ impl ClientSession {
                 attempt,
             });
         }
+        true
     }
 
     /// Storage lost a part: it and the last one are to be sent again (rule C3).
@@ -742,10 +834,16 @@ impl ClientSession {
             return;
         };
         let mut bytes: u64 = 0;
-        for lost in [part, parts.plan.last()] {
+        let last = parts.plan.last();
+        for lost in [part, last] {
             if let Some(settled) = parts.settled.remove(&lost) {
                 bytes = bytes.saturating_add(parts.unsettle(lost, settled, false));
             }
+        }
+        // Its seal is over the pairs that were lost, wherever it is by now.
+        if part != last {
+            parts.start_over(last);
+            self.take_off_lanes(file, last);
         }
         self.count_durable(file, bytes, false);
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::files::File;
 use super::ladder::Ladder;
-use super::lanes::Lane;
+use super::lanes::{Lane, Leaving};
 use super::meter::Meter;
 use super::scaler::Scaler;
 use super::{ClientAction, ClientConfig, ClientEvent, Progress, UserEvent, UserState};
@@ -28,6 +28,8 @@ pub struct ClientSession {
     pub(super) phase: Phase,
     pub(super) actions: VecDeque<ClientAction>,
     pub(super) lanes: BTreeMap<LaneId, Lane>,
+    /// Lanes that were closed and whose workers have yet to say what they sealed.
+    pub(super) leaving: BTreeMap<LaneId, Leaving>,
     pub(super) next_lane: u32,
     pub(super) ladder: Ladder,
     pub(super) scaler: Scaler,
@@ -40,6 +42,8 @@ pub struct ClientSession {
     pub(super) epoch: Option<Epoch>,
     pub(super) takeover: bool,
     pub(super) create: Request,
+    /// The relay may have the package, also when its answer was lost.
+    create_sent: bool,
     pub(super) files: BTreeMap<FileId, File>,
     /// Files that were not announced yet, in order.
     pub(super) coming: VecDeque<FileId>,
@@ -76,6 +80,8 @@ pub(super) enum Phase {
     Aborting {
         outcome: UserEvent,
         asked: Option<LaneId>,
+        /// It turned out to be complete: asked when it expires.
+        finished: bool,
         until: Duration,
     },
     Ended,
@@ -108,6 +114,7 @@ impl ClientSession {
             phase: Phase::Running,
             actions: VecDeque::new(),
             lanes: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             next_lane: 0,
             ladder: Ladder::new(&config.transports, config.jitter_seed, now),
             scaler: Scaler::new(lanes_max),
@@ -118,6 +125,7 @@ impl ClientSession {
             epoch: None,
             takeover: false,
             create: Request::Open,
+            create_sent: false,
             files: BTreeMap::new(),
             coming: VecDeque::new(),
             active: Vec::new(),
@@ -160,8 +168,9 @@ impl ClientSession {
                 role,
                 head,
                 sealed_body_bytes,
+                pairs,
             } => {
-                self.add_file(file, role, head, sealed_body_bytes);
+                self.add_file(file, role, head, sealed_body_bytes, pairs);
             }
             ClientEvent::NoMoreFiles => self.no_more_files = true,
             ClientEvent::LaneOpened { lane } => self.lane_opened(lane),
@@ -289,6 +298,7 @@ impl ClientSession {
                     Self::tend_lanes,
                     Self::ask_for_package,
                     Self::announce_files,
+                    Self::give_verdicts,
                     Self::deal_parts,
                     Self::complete_files,
                     Self::complete_package,
@@ -300,8 +310,10 @@ impl ClientSession {
                     }
                 }
             }
-            Phase::Aborting { .. } => self.go_on_aborting(),
-            Phase::Paused | Phase::Busy | Phase::Ended => {}
+            Phase::Aborting { .. } | Phase::Paused | Phase::Busy | Phase::Ended => {}
+        }
+        if matches!(self.phase, Phase::Aborting { .. }) {
+            self.go_on_aborting();
         }
         self.show();
     }
@@ -313,6 +325,7 @@ impl ClientSession {
             return;
         };
         self.create = Request::Asked(lane);
+        self.create_sent = true;
         let create = crate::message::Create {
             keyring: self.config.keyring.clone(),
             draft: self.config.draft.clone(),
@@ -379,15 +392,17 @@ impl ClientSession {
                 attempt,
                 code,
             } => {
-                self.part_stopped(lane, file, part, attempt, code);
+                self.part_stopped(lane, file, part, attempt, code.from_relay());
             }
             RelayMessage::Pairs(pairs) => self.pairs_told(lane, pairs),
             RelayMessage::PartLost { file, part } => self.part_lost(file, part),
             RelayMessage::FileCommitted { file } => self.file_committed(file),
             RelayMessage::Finished { expires_at } => self.finished(expires_at),
-            RelayMessage::Aborted {} => self.aborted(),
+            RelayMessage::Aborted {} => self.aborted(true),
             RelayMessage::Superseded {} => self.end(UserEvent::Superseded),
-            RelayMessage::Refused { code, about, .. } => self.refused(lane, code, about),
+            RelayMessage::Refused { code, about, .. } => {
+                self.refused(lane, code.from_relay(), about);
+            }
             RelayMessage::Draining {} => self.lane_drains(lane),
             RelayMessage::Pong {} => {}
         }
@@ -404,7 +419,14 @@ impl ClientSession {
     }
 
     pub(super) fn finished(&mut self, expires_at: u64) {
-        if self.finish_sent {
+        let failing = matches!(
+            self.phase,
+            Phase::Aborting {
+                outcome: UserEvent::Failed { .. },
+                ..
+            }
+        );
+        if self.finish_sent && !failing {
             self.meter.show(self.bytes_total);
             self.end(UserEvent::Finished { expires_at });
         }
@@ -413,10 +435,9 @@ impl ClientSession {
     // --- refusals
 
     fn refused(&mut self, lane: LaneId, code: Code, about: Option<FileId>) {
-        if let Phase::Aborting { .. } = self.phase {
-            // There is nothing to delete (any more), or it cannot be deleted.
-            if !code.retryable() {
-                self.aborted();
+        if matches!(self.phase, Phase::Aborting { .. }) {
+            if about.is_none() {
+                self.abort_refused(lane, code);
             }
             return;
         }
@@ -474,8 +495,11 @@ impl ClientSession {
     fn cancel(&mut self) {
         match self.phase {
             // Another client's package is not ours to delete.
-            Phase::Busy => self.end(UserEvent::Cancelled),
-            Phase::Running | Phase::Paused => self.abort(UserEvent::Cancelled),
+            Phase::Busy => self.end(UserEvent::Cancelled { confirmed: false }),
+            Phase::Running | Phase::Paused => {
+                let confirmed = !self.create_sent;
+                self.abort(UserEvent::Cancelled { confirmed });
+            }
             Phase::Aborting { .. } | Phase::Ended => {}
         }
     }
@@ -504,7 +528,7 @@ impl ClientSession {
         if matches!(self.phase, Phase::Ended | Phase::Aborting { .. }) {
             return;
         }
-        if self.create == Request::Open {
+        if !self.create_sent {
             return self.end(outcome);
         }
         self.ladder.retry_now(self.now);
@@ -513,8 +537,34 @@ impl ClientSession {
         self.phase = Phase::Aborting {
             outcome,
             asked: None,
+            finished: false,
             until,
         };
+    }
+
+    /// The relay does not delete the package.
+    fn abort_refused(&mut self, lane: LaneId, code: Code) {
+        let create_known = self.create == Request::Answered;
+        let Phase::Aborting {
+            outcome, finished, ..
+        } = &mut self.phase
+        else {
+            return;
+        };
+        let cancelled = matches!(outcome, UserEvent::Cancelled { .. });
+        match (code, self.manifest) {
+            // It was complete before it could be cancelled: that is how it ends.
+            (Code::AlreadyFinished, Some(manifest))
+                if cancelled && self.finish_sent && !*finished =>
+            {
+                *finished = true;
+                self.send(lane, ClientMessage::Finish { manifest });
+            }
+            // A request to create it may still be on its way when nobody answered one.
+            (Code::NotFound, _) => self.aborted(create_known),
+            _ if code.retryable() => {}
+            _ => self.aborted(false),
+        }
     }
 
     fn go_on_aborting(&mut self) {
@@ -524,20 +574,28 @@ impl ClientSession {
         };
         let (asked, late) = (*asked, self.now >= *until);
         if late {
-            return self.aborted();
+            return self.aborted(false);
         }
         if asked.is_none_or(|lane| !self.lanes.contains_key(&lane))
             && let Some(lane) = self.asking_lane()
         {
             self.send(lane, ClientMessage::Abort {});
-            if let Phase::Aborting { asked, .. } = &mut self.phase {
-                *asked = Some(lane);
+            if let Phase::Aborting {
+                asked, finished, ..
+            } = &mut self.phase
+            {
+                (*asked, *finished) = (Some(lane), false);
             }
         }
     }
 
-    fn aborted(&mut self) {
+    /// The package was deleted, or that was given up.
+    fn aborted(&mut self, confirmed: bool) {
         match core::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Aborting {
+                outcome: UserEvent::Cancelled { .. },
+                ..
+            } => self.end(UserEvent::Cancelled { confirmed }),
             Phase::Aborting { outcome, .. } => self.end(outcome),
             // Somebody with the owner token deleted the package.
             _ => self.end(UserEvent::Failed {
