@@ -236,7 +236,7 @@ async fn uploads_that_begin_at_once_share_the_room_that_there_is() {
         .map(|index| {
             let docroot = docroot.clone();
             tokio::spawn(async move {
-                let name = Name::new("package", &format!("{index}.body")).unwrap();
+                let name = Name::new("package", format!("{index}.body")).unwrap();
                 docroot.create(&name, 100).await.is_ok()
             })
         })
