@@ -97,3 +97,42 @@ fn a_path_longer_than_packages_carry_is_refused_with_a_sentence() {
     assert_eq!(outcome.error_code(), "bad_name");
     assert!(outcome.field("error", "advice").contains("Rename"));
 }
+
+#[test]
+fn t9_names_like_those_of_unfinished_files_harm_nothing() {
+    let (relay, dir) = (Relay::start(), folder());
+    for names in [
+        ["a.part", "a"],
+        ["a", "a.part"],
+        ["a.part.pairs", "a"],
+        [".sealift-0011223344556677-0.part", "b"],
+    ] {
+        let sent = dir.path().join("sent");
+        for (number, name) in names.iter().enumerate() {
+            write_random(sent.join(name), 1_000_000 + number as u64, number as u64);
+        }
+        let places = names.map(|name| sent.join(name));
+        let links = send(&relay.url(), &[&places[0], &places[1]]);
+        let got = dir.path().join("got");
+        // The person's own files of such names stay, too.
+        fs::create_dir_all(&got).unwrap();
+        fs::write(got.join("b.part"), "mine").unwrap();
+        receive(&links.receive, &got);
+        for (name, place) in names.iter().zip(&places) {
+            let name = if name.starts_with('.') {
+                format!("_{name}")
+            } else {
+                (*name).to_owned()
+            };
+            assert_eq!(
+                sealift_tests::sha256_of(&got.join(&name)),
+                sealift_tests::sha256_of(place),
+                "{name}"
+            );
+        }
+        assert_eq!(fs::read(got.join("b.part")).unwrap(), b"mine");
+        assert_eq!(fs::read_dir(&got).unwrap().count(), 3);
+        fs::remove_dir_all(&got).unwrap();
+        fs::remove_dir_all(&sent).unwrap();
+    }
+}

@@ -249,8 +249,20 @@ fn an_existing_file_is_never_replaced_unasked() {
 fn json_and_content_never_share_standard_output() {
     let dir = folder();
     write_random(dir.path().join("x"), 10, 1);
-    Sealift::new("encrypt").arg("x").password(PASSWORD).inside(dir.path()).succeeds();
+    Sealift::new("encrypt")
+        .arg("x")
+        .password(PASSWORD)
+        .inside(dir.path())
+        .succeeds();
     let open = ["x.sealift", "-o", "-"];
-    Sealift::new("decrypt").args(open).password(PASSWORD).inside(dir.path()).fails_with(2);
-    Sealift::new("encrypt").arg("-").password(PASSWORD).stdin("x").fails_with(2);
+    Sealift::new("decrypt")
+        .args(open)
+        .password(PASSWORD)
+        .inside(dir.path())
+        .fails_with(2);
+    Sealift::new("encrypt")
+        .arg("-")
+        .password(PASSWORD)
+        .stdin("x")
+        .fails_with(2);
 }

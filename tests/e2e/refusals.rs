@@ -168,3 +168,47 @@ fn a_reader_that_goes_away_is_fine() {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+#[test]
+fn l3_a_link_that_is_given_is_compared_even_where_there_is_no_manifest() {
+    let (relay, dir) = (Relay::start(), folder());
+    let links = send(&relay.url(), &[&write_random(dir.path().join("a"), 10, 1)]);
+    let kept = dir.path().join("kept.sealift");
+    let keep = Sealift::new("receive")
+        .link(&links.receive)
+        .arg("--keep-encrypted")
+        .arg("-o")
+        .arg(&kept);
+    keep.succeeds();
+
+    // Cuts the manifest out: keyring and the file alone are a valid .sealift of one file.
+    let inspected = Sealift::new("inspect").arg(&kept).succeeds();
+    let sections = inspected.events("sealed")[0]["files"]
+        .as_array()
+        .unwrap()
+        .clone();
+    let bytes_of = |section: &serde_json::Value| {
+        (section["head_bytes"].as_u64().unwrap() + section["body_bytes"].as_u64().unwrap()) as usize
+    };
+    let mut bytes = fs::read(&kept).unwrap();
+    let keyring_bytes = bytes.len() - sections.iter().map(bytes_of).sum::<usize>();
+    bytes.drain(keyring_bytes..keyring_bytes + bytes_of(&sections[0]));
+    let alone = dir.path().join("alone.sealift");
+    fs::write(&alone, bytes).unwrap();
+
+    let got = dir.path().join("got");
+    let open = || {
+        Sealift::new("decrypt")
+            .arg(&alone)
+            .password(crate::support::PASSWORD)
+            .arg("-o")
+            .arg(&got)
+    };
+    says(&open().link(&links.receive).fails_with(11), "pin_mismatch");
+    assert!(!got.join("a").exists());
+    assert_eq!(open().succeeds().field("done", "proof"), "password");
+    let inspect = Sealift::new("inspect")
+        .arg(&alone)
+        .password(crate::support::PASSWORD);
+    says(&inspect.link(&links.receive).fails_with(11), "pin_mismatch");
+}

@@ -13,11 +13,12 @@ use sealift_protocol::format::Role;
 use serde_json::json;
 
 use crate::failure::{Cause, Failure, Result};
-use crate::names::SafePath;
+use crate::names::{SafePath, part_name};
+use crate::part::{PartFile, write_at};
 use crate::progress::Progress;
 use crate::seal::{Seal, unwritable};
 use crate::stop::Stop;
-use crate::target::{PartFile, Target, time_from_ms, write_at};
+use crate::target::{Target, time_from_ms};
 use crate::terminal::{Terminal, printable, printable_lines};
 use crate::unseal::{Source, open_body};
 
@@ -191,6 +192,12 @@ impl Contents {
         &self.paths[file]
     }
 
+    /// Its temporary name while it is not whole.
+    pub(crate) fn part_name(&self, file: usize) -> String {
+        let sealed = self.manifest.files[file].sealed;
+        part_name(self.manifest.sealed[sealed].file, file)
+    }
+
     /// The files inside one sealed file, by their place in the manifest.
     pub(crate) fn members(&self, sealed: usize) -> &[usize] {
         &self.members[sealed]
@@ -207,7 +214,7 @@ impl Contents {
     /// Whether an earlier run left a part of this sealed file.
     pub(crate) fn has_part(&self, sealed: usize) -> bool {
         match (self.members(sealed), self.target()) {
-            ([file], Some(target)) => target.has_part(&self.paths[*file]),
+            ([file], Some(target)) => target.has_part(&self.paths[*file], &self.part_name(*file)),
             _ => false,
         }
     }
@@ -275,7 +282,7 @@ impl Contents {
         };
         match &self.output {
             Output::Folder(target) => {
-                let part = target.begin(&self.paths[file])?;
+                let part = target.begin(&self.paths[file], &self.part_name(file))?;
                 let mut offset = 0;
                 let write = |_: &Pair, plain: &[u8]| append(&part, plain, &mut offset);
                 open_body(opener, &[], source, write, accept, progress, stop)?;
@@ -301,7 +308,7 @@ impl Contents {
     ) -> Result<()> {
         match &self.output {
             Output::Folder(target) => {
-                let part = target.begin(&self.paths[0])?;
+                let part = target.begin(&self.paths[0], &self.part_name(0))?;
                 let mut offset = 0;
                 open(&mut |plain| append(&part, plain, &mut offset))?;
                 self.finish(0, part)
@@ -361,7 +368,7 @@ impl Contents {
         let bytes = bytes.ok_or_else(|| Failure::shared(Code::ContentMismatch))?;
         match &self.output {
             Output::Folder(target) => {
-                let part = target.begin(&self.paths[file])?;
+                let part = target.begin(&self.paths[file], &self.part_name(file))?;
                 append(&part, bytes, &mut 0)?;
                 self.finish(file, part)
             }

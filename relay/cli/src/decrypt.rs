@@ -73,10 +73,14 @@ pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
     if parsed.package() != package {
         return Err(Failure::shared(Code::PackageMismatch));
     }
+    let pin = link.as_ref().and_then(pin_of);
+    if pin.is_some() && parsed.role() != Role::Manifest {
+        // A link stands for a manifest; what has none is not what it was made for.
+        return Err(Failure::shared(Code::PinMismatch));
+    }
     let proof = match (parsed.role(), parsed.geometry()) {
         (Role::Manifest, Some(geometry)) => {
             let body = read_vec(source, geometry.body_bytes())?;
-            let pin = link.as_ref().and_then(pin_of);
             let manifest = Manifest::open(&key, &head, &body, pin)?;
             let mut contents = Contents::new(manifest, output, terminal)?;
             open_files(&mut contents, &key, source, &progress, &stop)?;
@@ -85,6 +89,7 @@ pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
         (Role::File, Some(_)) => {
             let opener = FileOpener::new(&key, &head)?;
             let mut contents = Contents::single(&opener, output, terminal)?;
+            progress.total(opener.metadata().bytes);
             contents.check_free(0)?;
             contents.write_sealed(0, &opener, source, &progress, &stop)?;
             check_end(source)?;
@@ -115,6 +120,14 @@ fn open_files(
     progress: &Progress,
     stop: &Stop,
 ) -> Result<()> {
+    progress.total(
+        contents
+            .manifest()
+            .files
+            .iter()
+            .map(|file| file.bytes)
+            .sum(),
+    );
     for file in 0..contents.manifest().files.len() {
         contents.check_free(file)?;
     }

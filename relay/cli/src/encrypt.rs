@@ -15,13 +15,14 @@ use serde_json::json;
 
 use crate::arguments::Encrypt;
 use crate::failure::{Cause, Failure, Result};
+use crate::names::random_part_name;
 use crate::package::{Plan, PlannedFile};
+use crate::part::PartFile;
 use crate::progress::Progress;
 use crate::protection::{NewPackage, Protection, random, rng};
 use crate::seal::{seal_body, unwritable};
 use crate::source::{SourceFile, Sources};
 use crate::stop::Stop;
-use crate::target::PartFile;
 use crate::terminal::Terminal;
 
 /// Ending of sealed files.
@@ -104,7 +105,12 @@ impl Sealed {
         if is_dash(place) {
             Ok(Self::Stdout)
         } else {
-            Ok(Self::File(PartFile::for_output(place, overwrite)?))
+            Ok(Self::File(PartFile::for_output(
+                place,
+                &random_part_name(),
+                overwrite,
+                false,
+            )?))
         }
     }
 
@@ -179,11 +185,13 @@ fn seal_package(arguments: &Encrypt, sources: Sources, terminal: &Terminal) -> R
     }
     check_output(&place, arguments.overwrite, terminal)?;
     let package = protect(arguments, terminal)?;
-    let part = PartFile::for_output(&place, arguments.overwrite)?;
+    let part = PartFile::for_output(&place, &random_part_name(), arguments.overwrite, false)?;
     let bytes_total = sources.bytes_total();
     let mut plan = Plan::new(&package.key, sources, &arguments.words)?;
-    let manifest_id = FileId(random());
-    let room = plan.manifest.seal(&package.key, manifest_id, &mut rng())?;
+    // Only its length is needed: what is sealed here is thrown away, and so is its file id (F3).
+    let room = plan
+        .manifest
+        .seal(&package.key, FileId(random()), &mut rng())?;
     let manifest_offset = package.keyring.len() as u64;
     let manifest_bytes = (room.head.len() + room.body.len()) as u64;
 
@@ -205,7 +213,9 @@ fn seal_package(arguments: &Encrypt, sources: Sources, terminal: &Terminal) -> R
         )?;
         plan.manifest.sealed[index].seal = seal;
     }
-    let manifest = plan.manifest.seal(&package.key, manifest_id, &mut rng())?;
+    let manifest = plan
+        .manifest
+        .seal(&package.key, FileId(random()), &mut rng())?;
     if (manifest.head.len() + manifest.body.len()) as u64 != manifest_bytes {
         return Err(Failure::shared(sealift_protocol::Code::Misuse));
     }

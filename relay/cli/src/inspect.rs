@@ -80,6 +80,10 @@ fn inside(
         let body = read(file, first.body.clone())?;
         return Ok(Manifest::open(key, &head, &body, pin)?);
     }
+    if pin.is_some() {
+        // A link stands for a manifest; what has none is not what it was made for.
+        return Err(Failure::shared(Code::PinMismatch));
+    }
     let opener = StreamOpener::new(key, &head)?; // Takes both forms.
     let metadata = opener.metadata();
     let file = FileEntry {

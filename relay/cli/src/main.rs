@@ -15,6 +15,7 @@ mod inspect;
 mod names;
 mod network;
 mod package;
+mod part;
 mod pipeline;
 mod progress;
 mod protection;

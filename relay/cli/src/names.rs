@@ -3,13 +3,12 @@
 //! The rules for names are the envelope's (`sealift_envelope::names`), the same as in the browser;
 //! this type makes it impossible to open anything that has not been through them.
 
+use data_encoding::HEXLOWER;
 use sealift_envelope::Manifest;
 use sealift_envelope::names::{safe_path, safe_paths};
+use sealift_protocol::{FileId, PackageId};
 
-/// Longest file name on common file systems, in bytes.
-const NAME_BYTES_MAX: usize = 255;
-/// Room for notes beside a part, such as `.pairs`.
-const NOTES_BYTES: usize = 8;
+use crate::protection::random;
 
 /// A path of plain names. Cannot be built from a string that escapes.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -39,6 +38,8 @@ impl SafePath {
     fn split(path: &str) -> Self {
         let plain = |name: &str| match name {
             "" | "." | ".." => "_".to_owned(),
+            // Temporary names are ours alone.
+            name if name.to_lowercase().starts_with(PART_PREFIX) => format!("_{name}"),
             name => name.replace(['\0', '\\'], "_"),
         };
         let mut folders: Vec<String> = path.split('/').map(plain).collect();
@@ -56,11 +57,6 @@ impl SafePath {
         &self.name
     }
 
-    /// The name while the file is not whole yet.
-    pub(crate) fn part_name(&self) -> String {
-        part_name(&self.name)
-    }
-
     /// Slash-separated, for messages.
     pub(crate) fn joined(&self) -> String {
         self.folders
@@ -72,14 +68,26 @@ impl SafePath {
     }
 }
 
-/// `NAME.part`, cut where the disk would not take it.
-pub(crate) fn part_name(name: &str) -> String {
-    const ENDING: &str = ".part";
-    let mut room = name.len().min(NAME_BYTES_MAX - ENDING.len() - NOTES_BYTES);
-    while !name.is_char_boundary(room) {
-        room -= 1;
-    }
-    format!("{}{ENDING}", &name[..room])
+/// What all temporary names start with, and no name of a package.
+const PART_PREFIX: &str = ".sealift-";
+
+/// Temporary name of one file while it is not whole: it carries the id of the sealed file, so that
+/// no other package, and no other file of this one, has the same.
+pub(crate) fn part_name(file: FileId, member: usize) -> String {
+    format!(
+        "{PART_PREFIX}{}-{member}.part",
+        HEXLOWER.encode(&file.0[..8])
+    )
+}
+
+/// Temporary name of a whole package that is kept encrypted.
+pub(crate) fn package_part_name(package: PackageId) -> String {
+    format!("{PART_PREFIX}{}.part", HEXLOWER.encode(&package.0[..8]))
+}
+
+/// A temporary name that nobody has.
+pub(crate) fn random_part_name() -> String {
+    format!("{PART_PREFIX}{}.part", HEXLOWER.encode(&random::<8>()))
 }
 
 #[cfg(test)]
@@ -112,8 +120,17 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_part_fits_every_disk() {
-        assert_eq!(part_name("a.txt"), "a.txt.part");
-        assert!(part_name(&"é".repeat(127)).len() <= NAME_BYTES_MAX);
+    fn no_package_can_name_a_temporary_file() {
+        let part = part_name(FileId([0xab; 32]), 3);
+        assert_eq!(part, ".sealift-abababababababab-3.part");
+        for name in [
+            part.clone(),
+            part.to_uppercase(),
+            format!("{part}.pairs"),
+            random_part_name(),
+        ] {
+            assert!(!SafePath::of(&name).name().starts_with('.'), "{name}");
+        }
+        assert_eq!(SafePath::of(".sealift").name(), ".sealift");
     }
 }

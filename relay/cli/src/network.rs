@@ -20,6 +20,8 @@ use crate::failure::{Cause, Failure, Result};
 pub(crate) const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
 /// A download that brings nothing for so long is taken up again.
 const READ_TIME_MAX: Duration = Duration::from_secs(30);
+/// Policy and refusals are a few hundred bytes.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// A relay's address: scheme, host and port, nothing else.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -187,6 +189,20 @@ pub(crate) fn unreachable(relay: &RelayAddress, error: &reqwest::Error) -> Failu
     )
 }
 
+/// A short JSON answer; nothing when it is none, or longer than any right one.
+pub(crate) async fn small_json<T: serde::de::DeserializeOwned>(
+    mut response: reqwest::Response,
+) -> Option<T> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > ANSWER_BYTES_MAX {
+            return None;
+        }
+    }
+    serde_json::from_slice(&bytes).ok()
+}
+
 /// What a relay's answer other than success means.
 pub(crate) async fn refused(response: reqwest::Response) -> Failure {
     #[derive(serde::Deserialize)]
@@ -194,11 +210,11 @@ pub(crate) async fn refused(response: reqwest::Response) -> Failure {
         code: String,
     }
     let status = response.status();
-    if let Ok(answer) = response.json::<Answer>().await {
-        let code = Code::parse(&answer.code);
-        if code != Code::Unknown {
-            return Failure::shared(code);
-        }
+    let code = small_json(response)
+        .await
+        .map(|answer: Answer| Code::parse(&answer.code));
+    if let Some(code) = code.filter(|code| *code != Code::Unknown) {
+        return Failure::shared(code);
     }
     match status.as_u16() {
         401 | 403 => Failure::shared(Code::Unauthorized),

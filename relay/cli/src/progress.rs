@@ -6,13 +6,18 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use crate::terminal::Terminal;
 
 /// Two events a second are plenty for a program that draws its own bar.
 const EVENT_EVERY: Duration = Duration::from_millis(500);
+
+/// A bar towards a known end.
+const KNOWN: &str = "{msg} {wide_bar} {percent:>3}%  {decimal_bytes:>10} of {decimal_total_bytes}  {decimal_bytes_per_sec:>12}  {eta:>4} left";
+/// A count without an end.
+const UNKNOWN: &str = "{msg} {spinner} {decimal_bytes:>10}  {decimal_bytes_per_sec:>12}";
 
 /// Progress of one command. Shared by all its threads.
 #[derive(Debug)]
@@ -25,21 +30,19 @@ pub(crate) struct Progress {
 impl Progress {
     /// `bytes_total` is unknown when the source is a pipe.
     pub(crate) fn new(terminal: &Terminal, doing: &str, bytes_total: Option<u64>) -> Self {
-        let bar = if !terminal.draws_progress() {
-            ProgressBar::hidden()
-        } else if let Some(total) = bytes_total {
-            ProgressBar::new(total).with_style(style(
-                "{msg} {wide_bar} {percent:>3}%  {decimal_bytes:>10} of {decimal_total_bytes}  {decimal_bytes_per_sec:>12}  {eta:>4} left",
-            ))
+        let target = if terminal.draws_progress() {
+            ProgressDrawTarget::stderr()
         } else {
-            ProgressBar::no_length().with_style(style(
-                "{msg} {spinner} {decimal_bytes:>10}  {decimal_bytes_per_sec:>12}",
-            ))
+            ProgressDrawTarget::hidden()
         };
-        if let Some(total) = bytes_total {
-            bar.set_length(total);
-        }
-        bar.set_message(doing.to_owned());
+        let shape = if bytes_total.is_some() {
+            KNOWN
+        } else {
+            UNKNOWN
+        };
+        let bar = ProgressBar::with_draw_target(bytes_total, target)
+            .with_style(style(shape))
+            .with_message(doing.to_owned());
         Self {
             bar,
             terminal: terminal.clone(),

@@ -2,20 +2,21 @@
 //! symbolic link, or shown under its final name before its seal was verified.
 //!
 //! Every component is opened relative to the folder before it, without following links
-//! (`openat` with `O_NOFOLLOW`). Files are created as `NAME.part` and renamed when they are whole.
+//! (`openat` with `O_NOFOLLOW`). Files grow under a temporary name that no package can contain
+//! ([`crate::names::part_name`]) and get their own when they are whole.
 //!
 //! Start with [`Target::open`].
 
 use std::fs::{File, Metadata};
-use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 use crate::failure::{Cause, Failure, Result};
-use crate::names::{SafePath, part_name};
+use crate::names::SafePath;
+use crate::part::PartFile;
 use crate::source::Stamp;
 
 /// A target folder.
@@ -47,9 +48,9 @@ impl Target {
         })
     }
 
-    /// Whether an earlier run left a part that is not empty.
-    pub(crate) fn has_part(&self, path: &SafePath) -> bool {
-        self.metadata(path, &path.part_name())
+    /// Whether an earlier run left something under this temporary name.
+    pub(crate) fn has_part(&self, path: &SafePath, part: &str) -> bool {
+        self.metadata(path, part)
             .is_some_and(|metadata| metadata.len() > 0)
     }
 
@@ -93,30 +94,21 @@ impl Target {
             .map(drop)
     }
 
-    /// Starts a file as `NAME.part`. What an earlier run left of it is cut off.
-    pub(crate) fn begin(&self, path: &SafePath) -> Result<PartFile> {
-        self.part(path, OFlags::TRUNC)
+    /// Starts a file under the temporary name `part`. What an earlier run left under it goes.
+    pub(crate) fn begin(&self, path: &SafePath, part: &str) -> Result<PartFile> {
+        self.open_part(path, |folder| PartFile::create(folder, part))
     }
 
-    /// Goes on with a file: `NAME.part` keeps what it has.
-    pub(crate) fn resume(&self, path: &SafePath) -> Result<PartFile> {
-        self.part(path, OFlags::empty())
+    /// Goes on with a file: what is there under the temporary name `part` stays.
+    pub(crate) fn resume(&self, path: &SafePath, part: &str) -> Result<PartFile> {
+        self.open_part(path, |folder| PartFile::open(folder, part))
     }
 
-    /// Notes beside the part, as `NAME.part.ENDING`; never given a final name.
-    pub(crate) fn resume_beside(&self, path: &SafePath, ending: &str) -> Result<PartFile> {
-        self.create(
-            path,
-            format!("{}.{ending}", path.part_name()),
-            OFlags::empty(),
-        )
-    }
-
-    fn part(&self, path: &SafePath, extra: OFlags) -> Result<PartFile> {
-        self.create(path, path.part_name(), extra)
-    }
-
-    fn create(&self, path: &SafePath, part: String, extra: OFlags) -> Result<PartFile> {
+    fn open_part(
+        &self,
+        path: &SafePath,
+        open: impl FnOnce(OwnedFd) -> rustix::io::Result<PartFile>,
+    ) -> Result<PartFile> {
         let folder = match self.parent(path)? {
             Some(folder) => folder,
             None => self
@@ -124,26 +116,8 @@ impl Target {
                 .try_clone()
                 .map_err(|error| Failure::file("open", &self.place, &error))?,
         };
-        let flags = OFlags::RDWR
-            | OFlags::CREATE
-            | OFlags::NOFOLLOW
-            | OFlags::CLOEXEC
-            | OFlags::NONBLOCK
-            | extra;
-        let file = rustix::fs::openat(&folder, part.as_str(), flags, Mode::from_raw_mode(0o666))
-            .map_err(|error| self.failed("create", path, error))?;
-        let file = File::from(file);
-        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            return Err(self.failed("create", path, rustix::io::Errno::EXIST));
-        }
-        Ok(PartFile {
-            folder,
-            name: path.name().to_owned(),
-            part: Some(part),
-            file,
-            shown: self.shown(path),
-            overwrite: self.overwrite,
-        })
+        let part = open(folder).map_err(|error| self.failed("create", path, error))?;
+        Ok(part.named(path.name(), self.shown(path), self.overwrite))
     }
 
     /// Path for messages.
@@ -188,131 +162,6 @@ fn open_folder(folder: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {
     rustix::fs::openat(folder, name, flags, Mode::empty())
 }
 
-/// A file on its way. Dropping it removes `NAME.part`, unless it is finished or kept.
-#[derive(Debug)]
-pub(crate) struct PartFile {
-    folder: OwnedFd,
-    name: String,
-    part: Option<String>,
-    file: File,
-    shown: PathBuf,
-    overwrite: bool,
-}
-
-impl PartFile {
-    /// Creates the `.part` of an output file that the person named, where symbolic links and
-    /// climbing are their own business.
-    pub(crate) fn for_output(place: &Path, overwrite: bool) -> Result<Self> {
-        Self::output(place, overwrite, OFlags::TRUNC)
-    }
-
-    /// The same, keeping what an earlier run left.
-    pub(crate) fn for_output_resumed(place: &Path, overwrite: bool) -> Result<Self> {
-        Self::output(place, overwrite, OFlags::empty())
-    }
-
-    fn output(place: &Path, overwrite: bool, extra: OFlags) -> Result<Self> {
-        let failed = |error: rustix::io::Errno| Failure::file("create", place, &error.into());
-        let name = place
-            .file_name()
-            .and_then(|name| name.to_str())
-            .ok_or_else(|| {
-                Failure::new(
-                    Cause::LocalFile,
-                    format!("this is no file name: {}", place.display()),
-                    "Name a file with -o.",
-                )
-            })?;
-        let parent = match place.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let folder = rustix::fs::openat(
-            CWD,
-            parent,
-            OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|error| Failure::file("open", parent, &error.into()))?;
-        if !overwrite && rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
-            return Err(failed(rustix::io::Errno::EXIST));
-        }
-        let part = part_name(name);
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | extra;
-        let file = rustix::fs::openat(&folder, part.as_str(), flags, Mode::from_raw_mode(0o666))
-            .map_err(failed)?;
-        Ok(Self {
-            folder,
-            name: name.to_owned(),
-            part: Some(part),
-            file: File::from(file),
-            shown: place.to_owned(),
-            overwrite,
-        })
-    }
-
-    /// The open file.
-    pub(crate) fn file(&self) -> &File {
-        &self.file
-    }
-
-    /// Path for messages.
-    pub(crate) fn shown(&self) -> &Path {
-        &self.shown
-    }
-
-    /// Leaves `NAME.part` where it is, for a later run.
-    pub(crate) fn keep(mut self) {
-        self.part = None;
-    }
-
-    /// Gives the file its final name, without replacing another one unless that was asked for.
-    pub(crate) fn finish(mut self, modified: Option<SystemTime>) -> Result<PathBuf> {
-        if let Some(modified) = modified {
-            // A disk that keeps no such time still keeps the file.
-            let _unsupported = self.file.set_modified(modified);
-        }
-        let failed = |error: rustix::io::Errno| Failure::file("create", &self.shown, &error.into());
-        let Some(part) = self.part.clone() else {
-            return Ok(self.shown.clone());
-        };
-        if self.overwrite {
-            rustix::fs::renameat(
-                &self.folder,
-                part.as_str(),
-                &self.folder,
-                self.name.as_str(),
-            )
-            .map_err(failed)?;
-        } else {
-            rename_new(&self.folder, &part, &self.name).map_err(failed)?;
-        }
-        self.part = None;
-        Ok(self.shown.clone())
-    }
-}
-
-/// Renames without replacing; by hard link where the file system lacks the flag.
-fn rename_new(folder: &OwnedFd, from: &str, to: &str) -> rustix::io::Result<()> {
-    use rustix::io::Errno;
-    match rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            rustix::fs::linkat(folder, from, folder, to, AtFlags::empty())?;
-            rustix::fs::unlinkat(folder, from, AtFlags::empty())
-        }
-        other => other,
-    }
-}
-
-impl Drop for PartFile {
-    fn drop(&mut self) {
-        if let Some(part) = &self.part {
-            // Nothing to be done about a failure here; the name itself says that it is unfinished.
-            let _left = rustix::fs::unlinkat(&self.folder, part.as_str(), AtFlags::empty());
-        }
-    }
-}
-
 /// A time of the manifest, for the disk. Times out of range are left out.
 pub(crate) fn time_from_ms(ms: i64) -> Option<SystemTime> {
     let distance = Duration::from_millis(ms.unsigned_abs());
@@ -321,11 +170,6 @@ pub(crate) fn time_from_ms(ms: i64) -> Option<SystemTime> {
     } else {
         SystemTime::UNIX_EPOCH.checked_sub(distance)
     }
-}
-
-/// Writes all of `bytes` at `offset`.
-pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
 }
 
 #[cfg(test)]
@@ -350,7 +194,7 @@ mod tests {
         for (number, hostile) in names.into_iter().enumerate() {
             let target = Target::open(&inside.join(number.to_string()), false).unwrap();
             let path = SafePath::of(hostile);
-            target.begin(&path).unwrap().finish(None).unwrap();
+            target.begin(&path, "p").unwrap().finish(None).unwrap();
         }
         let outside: Vec<_> = fs::read_dir(dir.path())
             .unwrap()
@@ -366,36 +210,45 @@ mod tests {
         fs::create_dir_all(&inside).unwrap();
         fs::create_dir_all(&outside).unwrap();
         std::os::unix::fs::symlink(&outside, inside.join("way")).unwrap();
-        std::os::unix::fs::symlink(outside.join("stolen"), inside.join("file.part")).unwrap();
+        std::os::unix::fs::symlink(outside.join("stolen"), inside.join("p")).unwrap();
         let target = Target::open(&inside, false).unwrap();
-        for name in ["way/x", "file"] {
-            let path = SafePath::of(name);
-            assert_eq!(
-                target.begin(&path).unwrap_err().cause,
-                Cause::LocalFile,
-                "{name}"
-            );
-        }
+        let way = target.begin(&SafePath::of("way/x"), "p").unwrap_err();
+        assert_eq!(way.cause, Cause::LocalFile);
+        let file = SafePath::of("file");
+        assert_eq!(
+            target.resume(&file, "p").unwrap_err().cause,
+            Cause::LocalFile
+        );
+        // A new one takes the link away instead of following it.
+        target.begin(&file, "p").unwrap().finish(None).unwrap();
         assert_eq!(fs::read_dir(outside).unwrap().count(), 0);
     }
 
     #[test]
-    fn an_existing_file_is_not_replaced_and_nothing_is_left_behind() {
+    fn a_name_that_was_taken_meanwhile_is_not_replaced_and_the_file_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a"), b"mine").unwrap();
         let target = Target::open(dir.path(), false).unwrap();
         let path = SafePath::of("a");
         assert_eq!(target.check_free(&path).unwrap_err().cause, Cause::Exists);
         assert_eq!(
-            target.begin(&path).unwrap().finish(None).unwrap_err().cause,
+            target
+                .begin(&path, "p")
+                .unwrap()
+                .finish(None)
+                .unwrap_err()
+                .cause,
             Cause::Exists
         );
         assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"mine");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(
+            dir.path().join("p").exists(),
+            "hours of transfer are not thrown away"
+        );
 
         let target = Target::open(dir.path(), true).unwrap();
         target.check_free(&path).unwrap();
-        target.begin(&path).unwrap().finish(None).unwrap();
+        target.begin(&path, "p").unwrap().finish(None).unwrap();
         assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"");
     }
 }

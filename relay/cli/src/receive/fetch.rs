@@ -139,6 +139,7 @@ impl Read for Stream {
 struct Fetching {
     remote: Remote,
     url: String,
+    /// What was handed on so far ends here; the next request starts here.
     offset: u64,
     /// Where to stop; `None` is the end of the whole.
     end: Option<u64>,
@@ -211,8 +212,9 @@ impl Fetching {
                 )));
             }
         };
+        // A relay that sends the whole again sends first what was handed on already.
         let mut skip = match response.status() {
-            StatusCode::OK => std::mem::take(&mut self.offset),
+            StatusCode::OK => self.offset,
             StatusCode::PARTIAL_CONTENT => 0,
             // The whole was asked from its end on: there is nothing left.
             StatusCode::RANGE_NOT_SATISFIABLE => return Ok(Attempt::Complete),
@@ -233,7 +235,7 @@ impl Fetching {
         }
         self.etag = etag.cloned();
         if let Some(length) = response.content_length() {
-            self.length = Some(self.offset + length);
+            self.length = Some(self.offset - skip + length);
         }
         loop {
             match response.chunk().await {
@@ -241,12 +243,12 @@ impl Fetching {
                     let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(chunk.len());
                     chunk.advance(skipped);
                     skip -= skipped as u64;
-                    self.offset += (skipped + chunk.len()) as u64;
+                    self.offset += chunk.len() as u64;
                     if !chunk.is_empty() && chunks.send(Ok(chunk)).await.is_err() {
                         return Ok(Attempt::Gone);
                     }
                 }
-                Ok(None) if self.length.is_none_or(|length| self.offset == length) => {
+                Ok(None) if skip == 0 && self.length.is_none_or(|length| self.offset == length) => {
                     return Ok(Attempt::Complete);
                 }
                 Ok(None) => return Ok(Attempt::Broken(Failure::shared(Code::CutShort))),

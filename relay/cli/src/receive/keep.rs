@@ -17,8 +17,9 @@ use super::Address;
 use super::fetch::Remote;
 use crate::arguments::Receive;
 use crate::failure::{Cause, Failure, Result};
+use crate::names::package_part_name;
+use crate::part::{PartFile, write_at};
 use crate::progress::Progress;
-use crate::target::{PartFile, write_at};
 use crate::terminal::Terminal;
 use crate::unseal::unreadable;
 
@@ -33,7 +34,12 @@ pub(super) fn run(
     terminal: &Terminal,
 ) -> Result<()> {
     let place = place_for(arguments.output.as_deref(), address);
-    let part = PartFile::for_output_resumed(&place, arguments.overwrite)?;
+    let part = PartFile::for_output(
+        &place,
+        &package_part_name(address.package),
+        arguments.overwrite,
+        true,
+    )?;
     let mut offset = usable_bytes(part.file(), keyring);
     part.file()
         .set_len(offset)
@@ -65,7 +71,7 @@ pub(super) fn run(
     let place = part.finish(None)?;
     terminal.event(
         "done",
-        json!({ "place": place.to_string_lossy(), "bytes": offset, "proof": "link" }),
+        json!({ "place": place.to_string_lossy(), "bytes": offset, "proof": "manifest" }),
     )?;
     terminal.result(&place.to_string_lossy())
 }

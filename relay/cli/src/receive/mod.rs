@@ -139,9 +139,33 @@ pub(crate) fn run(arguments: &Receive, terminal: &Terminal) -> Result<()> {
         progress,
         stop,
     };
-    let file_count = receiving.run(&listing, terminal)?;
-    terminal.event("done", json!({ "proof": "link", "file_count": file_count }))?;
-    terminal.remark("complete, and exactly what the link was made for");
+    let unchecked = receiving.run(&listing)?;
+    tell_end(
+        receiving.contents.manifest().files.len(),
+        unchecked,
+        terminal,
+    )
+}
+
+/// Says what is proved, and of how much (rule L3).
+fn tell_end(file_count: usize, unchecked_count: usize, terminal: &Terminal) -> Result<()> {
+    let proof = if unchecked_count == 0 {
+        "link"
+    } else {
+        "partly"
+    };
+    terminal.event(
+        "done",
+        json!({ "proof": proof, "file_count": file_count, "unchecked_count": unchecked_count }),
+    )?;
+    if unchecked_count == 0 {
+        terminal.remark("complete, and exactly what the link was made for");
+    } else {
+        terminal.remark(&format!(
+            "what was fetched is exactly what the link was made for; {unchecked_count} files were here already, \
+             with the same size and time, and were not checked"
+        ));
+    }
     Ok(())
 }
 
@@ -201,9 +225,11 @@ struct Receiving {
 }
 
 impl Receiving {
-    /// Fetches every sealed file that is not there yet. Returns the number of files.
-    fn run(&mut self, head_bytes: &[u64], terminal: &Terminal) -> Result<usize> {
+    /// Fetches every sealed file that is not there yet. Returns how many files were left alone because
+    /// they are.
+    fn run(&mut self, head_bytes: &[u64]) -> Result<usize> {
         let mut needed = Vec::new();
+        let mut unchecked = 0;
         for sealed in 0..head_bytes.len() {
             let members = self.contents.members(sealed);
             let (here, missing): (Vec<usize>, Vec<usize>) = members
@@ -212,22 +238,15 @@ impl Receiving {
             for file in &missing {
                 self.contents.check_free(*file)?;
             }
+            unchecked += here.len();
+            let files = &self.contents.manifest().files;
+            self.progress
+                .add(here.iter().map(|file| files[*file].bytes).sum());
             if missing.is_empty() && !here.is_empty() {
                 self.contents.mark_written(sealed);
-                let bytes: u64 = here
-                    .iter()
-                    .map(|file| self.contents.manifest().files[*file].bytes)
-                    .sum();
-                self.progress.add(bytes);
             } else {
                 needed.push(sealed);
             }
-        }
-        let skipped = head_bytes.len() - needed.len();
-        if skipped > 0 {
-            terminal.notice(
-                "files that are here already, with the same size and time, were left alone",
-            );
         }
         for sealed in needed {
             self.stop.check()?;
@@ -235,7 +254,7 @@ impl Receiving {
         }
         self.progress.finish();
         self.contents.check_complete()?;
-        Ok(self.contents.manifest().files.len())
+        Ok(unchecked)
     }
 
     fn receive(&mut self, sealed: usize, head_bytes: u64) -> Result<()> {

@@ -1,5 +1,5 @@
-//! One large file, resumable over runs: `NAME.part` holds plaintext, `NAME.part.pairs` the pair of
-//! each segment in it (rule P2).
+//! One file, resumable over runs: its temporary file holds plaintext, another beside it (`….pairs`)
+//! the pair of each segment in it (rule P2).
 //!
 //! A later run believes neither: every segment in the part is compared with its pair, and what does
 //! not match is fetched again. The seal is then computed over all pairs, kept and new.
@@ -14,10 +14,10 @@ use sealift_protocol::limits::PAIR_BYTES;
 use super::fetch::Stream;
 use crate::contents::{Contents, append};
 use crate::failure::{Cause, Failure, Result};
+use crate::part::{PartFile, write_at};
 use crate::progress::Progress;
 use crate::seal::Seal;
 use crate::stop::Stop;
-use crate::target::{PartFile, write_at};
 use crate::unseal::open_body;
 
 /// First bytes of the pairs file: whose pairs they are.
@@ -36,8 +36,9 @@ pub(super) fn receive_file(
 ) -> Result<()> {
     let (file, target) = contents.sole_member(sealed)?;
     let path = contents.path(file);
-    let part = target.resume(path)?;
-    let notes = target.resume_beside(path, "pairs")?;
+    let name = contents.part_name(file);
+    let part = target.resume(path, &name)?;
+    let notes = target.resume(path, &format!("{name}.pairs"))?;
     let pairs = proven(opener, part.file(), notes.file(), stop)?;
     let done = pairs.len() as u64;
     let mut offset = opener.source_range(done).start.min(opener.metadata().bytes);

@@ -16,7 +16,7 @@ use sealift_protocol::{FileId, LaneId, Pair, PartNumber};
 use tokio::sync::mpsc;
 
 use super::lane::{Lane, SealPart};
-use crate::failure::{Failure, Result};
+use crate::failure::{Cause, Failure, Result};
 use crate::network::RelayAddress;
 use crate::progress::Progress;
 use crate::stop::Stop;
@@ -32,6 +32,8 @@ pub(crate) struct Announced {
     pub(crate) head: Vec<u8>,
     /// Exact length of its body.
     pub(crate) body_bytes: u64,
+    /// Of a file that is sealed already (the manifest): the pairs of all its segments (rule C3).
+    pub(crate) pairs: Vec<Pair>,
 }
 
 /// Everything that needs keys or reads files.
@@ -104,10 +106,12 @@ pub(crate) async fn drive<S: Sealing>(
     let mut cancelled_at: Option<Instant> = None;
     loop {
         if let Some(ended) = driver.act(progress) {
-            let ended = if cancelled_at.is_some() {
-                ended.and(Err(Failure::cancelled()))
-            } else {
-                ended
+            let ended = match ended {
+                Err(failure) if cancelled_at.is_some() && failure.cause != Cause::Cancelled => {
+                    Err(unconfirmed())
+                }
+                // Whoever cancels when all is done has sent it: the links must not be lost.
+                ended => ended,
             };
             driver.close().await;
             return ended;
@@ -132,9 +136,18 @@ pub(crate) async fn drive<S: Sealing>(
                 cancelled_at = Some(Instant::now());
                 driver.handle(ClientEvent::Cancel);
             }
-            () = sleep(patience), if patience.is_some() => return Err(Failure::cancelled()),
+            () = sleep(patience), if patience.is_some() => return Err(unconfirmed()),
         }
     }
+}
+
+/// Stopped, but the relay did not say that it deleted what it has.
+fn unconfirmed() -> Failure {
+    Failure::new(
+        Cause::Cancelled,
+        "it was cancelled, but the relay did not confirm that it deleted what had arrived",
+        "It will go by itself in some days; `sealift delete` with the manage link deletes it now.",
+    )
 }
 
 /// Sleeps for so long, or for ever.
@@ -171,12 +184,14 @@ impl<S: Sealing> Driver<S> {
             file,
             head,
             body_bytes,
+            pairs,
         } = announced;
         self.handle(ClientEvent::AddFile {
             file,
             role,
             head,
             sealed_body_bytes: body_bytes,
+            pairs,
         });
     }
 
@@ -282,7 +297,10 @@ impl<S: Sealing> Driver<S> {
                     None => failure,
                 }));
             }
-            UserEvent::Cancelled => return Some(Err(Failure::cancelled())),
+            UserEvent::Cancelled { confirmed: true } => {
+                return Some(Err(Failure::shared(Code::Cancelled)));
+            }
+            UserEvent::Cancelled { confirmed: false } => return Some(Err(unconfirmed())),
             UserEvent::Superseded => return Some(Err(Failure::shared(Code::Superseded))),
         }
         None

@@ -1,7 +1,7 @@
 //! `sealift send`: seals files while sending them, and prints the link that opens them.
 //!
 //! The receive link goes to standard output, the manage link to standard error; it exists from the
-//! moment of creation and is never to be shared (rule L4).
+//! moment of creation, is printed then, and is never to be shared (rule L4).
 
 mod driver;
 mod lane;
@@ -66,8 +66,11 @@ pub(crate) fn run(arguments: &Send, terminal: &Terminal) -> Result<()> {
         },
     };
 
-    // A person whose sending is cut for good can still delete what arrived.
-    terminal.event("started", json!({ "manage_link": *manage.to_url() }))?;
+    // From now on there may be something to delete, whatever happens to this process (rule L4).
+    let manage_link = manage.to_url();
+    terminal.event("started", json!({ "manage_link": *manage_link }))?;
+    terminal.important("To delete it later, keep this manage link to yourself:");
+    terminal.important(&manage_link);
     let plan = Plan::new(&package.key, sources, &arguments.words)?;
     let draft = plan.draft().seal(&package.key, &mut rng())?;
     let config = ClientConfig {
@@ -184,7 +187,5 @@ fn tell_links(receive: &Link, manage: &Link, expires_at: u64, terminal: &Termina
             json!({ "receive_link": *receive, "manage_link": *manage, "expires_at": expires_at }),
         );
     }
-    terminal.important("To delete it later, keep this manage link to yourself:");
-    terminal.important(&manage);
     terminal.result(&receive)
 }

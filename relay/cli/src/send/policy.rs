@@ -29,7 +29,7 @@ impl Policy {
         if !answer.status().is_success() {
             return Err(network::refused(answer).await);
         }
-        answer.json().await.map_err(|_| {
+        network::small_json(answer).await.ok_or_else(|| {
             Failure::new(
                 Cause::Refused,
                 format!("there is no Sealift relay at {}", relay.base()),

@@ -72,6 +72,7 @@ impl Sender {
                 file: planned.file,
                 head: planned.head.clone(),
                 body_bytes: planned.sealer.geometry().body_bytes(),
+                pairs: Vec::new(),
             })
             .collect()
     }
@@ -202,6 +203,7 @@ impl Sealing for Sender {
             file,
             head,
             body_bytes: geometry.body_bytes(),
+            pairs: pairs_of(geometry, 0, &sealed.body)?,
         };
         let kept = Manifest {
             file,
@@ -238,14 +240,19 @@ fn send_manifest(
     let start = usize::try_from(part.offset).unwrap_or(usize::MAX);
     let end = usize::try_from(part.offset.saturating_add(part.length)).unwrap_or(usize::MAX);
     let body = manifest.body.get(start..end).ok_or(PartFailure::Sealing)?;
-    let mut reader = PartReader::new(manifest.geometry, part.offset, part.length)
-        .map_err(|_| PartFailure::Sealing)?;
-    reader.feed(body).map_err(|_| PartFailure::Sealing)?;
-    pairs.extend(reader.finish().map_err(|_| PartFailure::Sealing)?);
+    let sealed = pairs_of(manifest.geometry, part.offset, body);
+    pairs.extend(sealed.map_err(|_| PartFailure::Sealing)?);
     for piece in body.chunks(SEGMENT_BYTES as usize) {
         out(data_frame(piece))?;
     }
     Ok(())
+}
+
+/// The pairs of the segments in `sealed`, which stands at `offset` in its body.
+fn pairs_of(geometry: Geometry, offset: u64, sealed: &[u8]) -> Result<Vec<Pair>> {
+    let mut reader = PartReader::new(geometry, offset, sealed.len() as u64)?;
+    reader.feed(sealed)?;
+    Ok(reader.finish()?)
 }
 
 /// The segments of a part, by their number in the file.
