@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-/// The clone that this program was built from, and the folders it writes to.
+/// The clone that this program works on, and the folders it writes to.
 pub(crate) struct Repo {
     /// The folder of the workspace's `Cargo.toml`.
     pub(crate) root: PathBuf,
@@ -16,9 +16,12 @@ pub(crate) struct Repo {
 }
 
 impl Repo {
-    /// Finds the folders. The root is known from the time of building.
+    /// Finds the folders. `cargo run` tells where this package lies; what was true when it was
+    /// compiled may be another clone that builds into the same target folder.
     pub(crate) fn find() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let root = package
+            .context("run this by `cargo xtask`, so that it knows its clone")?
             .ancestors()
             .nth(2)
             .context("tests/xtask lies two folders below the root")?
