@@ -390,6 +390,9 @@ impl World {
                 pairs,
                 ..
             } => {
+                if self.clients[client].sources[&file].role == Role::Manifest {
+                    return Err("C3: the manifest was to be read and compared".into());
+                }
                 self.counts.verified += 1;
                 let verdict = self.clients[client].verify(file, offset, &pairs);
                 let later = self.dice.between(100, 50_000);
