@@ -111,7 +111,7 @@ async fn ready(State(relay): State<Arc<Relay>>) -> Response {
     let problem = if relay.is_draining() {
         Some("stopping")
     } else if relay.sqlite.check().await.is_err() {
-        Some("the records cannot be read")
+        Some("the records cannot be read or written")
     } else if relay
         .storage
         .docroot
