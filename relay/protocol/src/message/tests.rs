@@ -282,3 +282,87 @@ fn secrets_do_not_show_in_debug_output() {
         "{text}"
     );
 }
+
+/// Every field that a relay can say something in. A new message or field does not compile here:
+/// before it is added to this list, it must be clear that it names no recipient, no key and no
+/// keyring to seal under. A grant and a sentence may only restrict and explain.
+#[test]
+fn k4_no_message_of_a_relay_has_room_for_a_recipient() {
+    fn look_at(message: RelayMessage) {
+        match message {
+            RelayMessage::Welcome(Welcome {
+                protocol_version: _,
+                capabilities: _,
+                epoch: _,
+                state: _,
+                expires_at: _,
+                lanes_max: _,
+            })
+            | RelayMessage::Created { keyring_sha256: _ }
+            | RelayMessage::FileAdded {
+                file: _,
+                head_sha256: _,
+                part_bytes: _,
+                part_count: _,
+                durable_count: _,
+                committed: _,
+            }
+            | RelayMessage::Received {
+                file: _,
+                part: _,
+                attempt: _,
+                bytes: _,
+            }
+            | RelayMessage::Durable {
+                file: _,
+                part: _,
+                epoch: _,
+                attempt: _,
+                pairs_sha256: _,
+            }
+            | RelayMessage::StopPart {
+                file: _,
+                part: _,
+                attempt: _,
+                code: _,
+            }
+            | RelayMessage::Pairs(Pairs {
+                file: _,
+                part: _,
+                stored: _,
+                pairs: _,
+            })
+            | RelayMessage::PartLost { file: _, part: _ }
+            | RelayMessage::FileCommitted { file: _ }
+            | RelayMessage::Finished { expires_at: _ }
+            | RelayMessage::Refused {
+                code: _,
+                text: _,
+                about: _,
+            }
+            | RelayMessage::Aborted {}
+            | RelayMessage::Superseded {}
+            | RelayMessage::Draining {}
+            | RelayMessage::Pong {} => {}
+        }
+    }
+    look_at(RelayMessage::Welcome(welcome()));
+    // What stands in a field that nobody knows is not kept.
+    let mut bytes = RelayMessage::Created {
+        keyring_sha256: sha256(b"k"),
+    }
+    .encode();
+    let map = bytes
+        .iter()
+        .position(|byte| *byte == 0xa1)
+        .expect("a map of one field");
+    bytes[map] = 0xa2;
+    bytes.extend([0x18, 99, 0x43, 1, 2, 3]);
+    let known = RelayMessage::decode(&bytes).expect("an unknown field is passed over");
+    assert_eq!(
+        known,
+        RelayMessage::Created {
+            keyring_sha256: sha256(b"k")
+        }
+    );
+}

@@ -564,7 +564,7 @@ impl ClientSession {
         else {
             return;
         };
-        work.uncertain |= may_be_durable;
+        work.uncertain |= may_be_durable || work.claim.is_some();
         parts.queue(part);
     }
 
