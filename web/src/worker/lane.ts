@@ -10,6 +10,7 @@ import type { LaneStream } from '../transport/lane';
 import { openWebSocket } from '../transport/websocket';
 import { hasWebTransport, openWebTransport } from '../transport/webtransport';
 import { SealiftError } from '../sdk/error';
+import { discarded } from './garbage';
 import { openSource, type Source } from './source';
 import type { FromLane, Making, PartFailure, PartOrder, ToLane, Verdict } from './lane-messages';
 
@@ -155,6 +156,7 @@ class Lane {
       const [before, sealed, pair] = (await sealer.seal(index, plaintext, webcrypto)) as [Bytes, Bytes, Bytes];
       pairs.add(pair);
       await this.write(part, before, sealed);
+      discarded(sealed.length);
     }
   }
 

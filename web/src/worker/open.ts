@@ -11,6 +11,7 @@ import { Caller, Handover, serve } from './calls';
 import { startSibling } from './assets';
 import type { KeyringNeeds, ReceiveLink } from './kdf-answers';
 import type { FileToSave, Layout, ManifestAnswer, SaveOrder, SaveReport, SealedPlace } from './open-messages';
+import { discarded } from './garbage';
 import { createFolder, openSink, type Sink } from './sinks';
 import { ZipWriter } from './zip';
 
@@ -245,6 +246,7 @@ class SaveJob {
           return segments.verifySeal(sealed);
         }
         yield (await segments.open(sealed, engine)) as Bytes;
+        discarded(bytes);
       }
     } finally {
       (reader as BodyReader | null)?.close();
