@@ -292,4 +292,25 @@ mod tests {
         assert!(failure.what.contains("never taken as an argument"));
         assert!(!format!("{failure:?}").contains("secretsecret"));
     }
+
+    #[test]
+    fn an_answer_without_end_is_none() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let _request = connection.read(&mut [0; 4096]).unwrap();
+            connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n[").unwrap();
+            // Ends when the client has had enough.
+            while connection.write_all(&[b'1'; 4096]).is_ok() {}
+        });
+        let relay = RelayAddress::parse(&url).unwrap();
+        let client = http(&relay, &tls(None).unwrap()).unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let answer: Option<Vec<u8>> = runtime.block_on(async {
+            small_json(client.get(relay.join("api/policy")).send().await.unwrap()).await
+        });
+        assert!(answer.is_none());
+    }
 }

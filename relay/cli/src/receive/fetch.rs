@@ -262,3 +262,59 @@ impl Fetching {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    /// A relay that knows no ranges: it sends the whole each time, and closes after so many bytes.
+    fn relay_without_ranges(whole: &[u8], closes_after: &'static [usize]) -> RelayAddress {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = RelayAddress::parse(&format!("http://{}", listener.local_addr().unwrap()));
+        let whole = whole.to_vec();
+        std::thread::spawn(move || {
+            for (count, connection) in closes_after.iter().zip(listener.incoming()) {
+                let mut connection = connection.unwrap();
+                let mut request = [0; 4096];
+                let _request = connection.read(&mut request).unwrap();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\netag: \"one\"\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    whole.len()
+                );
+                connection.write_all(head.as_bytes()).unwrap();
+                connection
+                    .write_all(&whole[..whole.len().min(*count)])
+                    .unwrap();
+            }
+        });
+        address.unwrap()
+    }
+
+    fn fetch(relay: RelayAddress, bytes_max: u64) -> Result<Vec<u8>> {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let client = network::http(&relay, &*network::tls(None).unwrap()).unwrap();
+        let remote = Remote::new(client, relay, runtime.handle().clone(), Stop::never());
+        let mut bytes = Vec::new();
+        let mut stream = remote.stream("x", 0).take(bytes_max);
+        stream
+            .read_to_end(&mut bytes)
+            .map_err(|error| crate::unseal::unreadable(&error))?;
+        Ok(bytes)
+    }
+
+    #[test]
+    fn no_byte_is_delivered_twice_where_ranges_are_not_known() {
+        let whole: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();
+        // The second answer ends before the place where the first one did.
+        let relay = relay_without_ranges(&whole, &[500_000, 300_000, 600_000, usize::MAX]);
+        assert!(fetch(relay, u64::MAX).unwrap() == whole);
+    }
+
+    #[test]
+    fn a_relay_that_never_gets_further_is_called_cut_short() {
+        let relay = relay_without_ranges(&[7; 1000], &[10, 10, 10, 10, 10]);
+        assert_eq!(fetch(relay, u64::MAX).unwrap_err().cause, Cause::CutShort);
+    }
+}
