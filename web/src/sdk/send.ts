@@ -117,9 +117,10 @@ export class SendJob extends EventTarget {
   private heard(message: FromControl): void {
     switch (message.type) {
       case 'state':
-        if (message.state === 'cancelled') this.gone = true; // confirmed by the relay
-        if (message.state === 'cancelled' || message.state === 'superseded') return this.close(message.state);
-        return this.enter(message.state);
+        return message.state === 'superseded' ? this.close('superseded') : this.enter(message.state);
+      case 'cancelled':
+        this.gone = message.confirmed;
+        return this.close('cancelled');
       case 'progress':
         this.progress = message.progress;
         return this.tell('progress');

@@ -24,7 +24,7 @@ export type SessionAction =
   | { type: 'busy' }
   | { type: 'finished'; expiresAt: number }
   | { type: 'failed'; code: string; path: string | null }
-  | { type: 'cancelled' }
+  | { type: 'cancelled'; confirmed: boolean }
   | { type: 'superseded' };
 
 /** One sealed file, as `SendSession.prepare` planned it. */

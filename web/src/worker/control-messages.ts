@@ -25,6 +25,8 @@ export type ToControl =
 
 export type FromControl =
   | { type: 'state'; state: SendState }
+  /** `confirmed`: nothing is left at the relay. */
+  | { type: 'cancelled'; confirmed: boolean }
   | { type: 'progress'; progress: Progress }
   | { type: 'transport'; transport: Transport; reason: string }
   | { type: 'notice'; code: string }

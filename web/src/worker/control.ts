@@ -58,7 +58,7 @@ class Sending {
     } else if (what === 'cancel') {
       this.kdf?.end();
       this.end();
-      tell({ type: 'state', state: 'cancelled' });
+      tell({ type: 'cancelled', confirmed: true });
     }
   }
 
@@ -156,9 +156,11 @@ class Sending {
         this.end();
         return tell({ type: 'failed', code: action.code, path: action.path });
       case 'cancelled':
+        this.end();
+        return tell({ type: 'cancelled', confirmed: action.confirmed });
       case 'superseded':
         this.end();
-        return tell({ type: 'state', state: action.type });
+        return tell({ type: 'state', state: 'superseded' });
     }
   }
 
