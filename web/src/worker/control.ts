@@ -189,8 +189,7 @@ class Sending {
         try {
           session.received(now, lane, message.bytes);
         } catch {
-          this.dropLane(lane);
-          session.laneClosed(now, lane, 'closed');
+          this.dropLane(lane); // its worker reports the parts under way, then that it is closed
         }
         break;
       case 'sealed':
