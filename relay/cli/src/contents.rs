@@ -6,7 +6,9 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use sealift_envelope::{FileEntry, FileOpener, Manifest, Metadata, SealedEntry, StreamOpener};
+use sealift_envelope::{
+    FileEntry, FileOpener, Manifest, ManifestIndex, Metadata, SealedEntry, StreamOpener,
+};
 use sealift_protocol::Pair;
 use sealift_protocol::error::Code;
 use sealift_protocol::format::Role;
@@ -53,8 +55,7 @@ pub(crate) struct Contents {
     output: Output,
     /// For each file of the manifest.
     paths: Vec<SafePath>,
-    /// For each sealed file of the manifest: the files in it, by their place in the manifest.
-    members: Vec<Vec<usize>>,
+    index: ManifestIndex,
     /// For each sealed file of the manifest: whether it was written.
     written: Vec<bool>,
     /// Whether a manifest says which seal each file must have.
@@ -94,17 +95,12 @@ impl Contents {
             Output::Stdout => {}
         }
         let written = vec![false; manifest.sealed.len()];
-        let mut members = vec![Vec::new(); manifest.sealed.len()];
-        for (index, file) in manifest.files.iter().enumerate() {
-            if let Some(members) = members.get_mut(file.sealed) {
-                members.push(index);
-            }
-        }
+        let index = ManifestIndex::of(&manifest);
         Ok(Self {
             manifest,
             output,
             paths,
-            members,
+            index,
             written,
             pinned: true,
             continues: false,
@@ -200,7 +196,7 @@ impl Contents {
 
     /// The files inside one sealed file, by their place in the manifest.
     pub(crate) fn members(&self, sealed: usize) -> &[usize] {
-        &self.members[sealed]
+        self.index.members(sealed)
     }
 
     /// The only file of a sealed file that is no pack, and the folder it goes to.
@@ -262,7 +258,7 @@ impl Contents {
             return Err(Failure::shared(Code::ContentMismatch));
         }
         let accept = |seal: &Seal| self.check_seal(sealed, seal);
-        let members = &self.members[sealed][..];
+        let members = self.index.members(sealed);
         if opener.role() == Role::Pack {
             let mut pack = Vec::new();
             let keep = |_: &Pair, plain: &[u8]| {
@@ -337,7 +333,7 @@ impl Contents {
     /// Which sealed file of the manifest an opened head belongs to, with the very same metadata (F2).
     pub(crate) fn find(&self, opener: &FileOpener) -> Result<usize> {
         if self.pinned {
-            Ok(self.manifest.check_head(opener)?)
+            Ok(self.index.check_head(&self.manifest, opener)?)
         } else {
             Ok(0)
         }

@@ -297,6 +297,7 @@ fn advice_for(code: Code) -> &'static str {
     match code {
         Code::BadLink => "Copy the whole link from where the sender gave it to you.",
         Code::NotSealed => "Choose a file that sealift made; their names end in .sealift.",
+        Code::Cancelled => "Nothing is kept at the relay.",
         Code::TooLarge => "Send less, or ask the relay's operator for more room.",
         _ => "Try again; if it happens again, ask the relay's operator.",
     }

@@ -20,17 +20,26 @@ pub(crate) struct SafePath {
 impl SafePath {
     /// Where to save the files of one package: safe, and all different.
     pub(crate) fn of_all(manifest: &Manifest) -> Vec<Self> {
-        let files = manifest.files.iter().map(|file| &file.path[..]);
-        let folders = manifest.folders.iter().map(|folder| &folder[..]);
-        safe_paths(files, folders)
+        let files: Vec<String> = manifest
+            .files
             .iter()
-            .map(|path| Self::split(path))
-            .collect()
+            .map(|file| apart(&file.path))
+            .collect();
+        let folders: Vec<String> = manifest
+            .folders
+            .iter()
+            .map(|folder| apart(folder))
+            .collect();
+        let safe = safe_paths(
+            files.iter().map(String::as_str),
+            folders.iter().map(String::as_str),
+        );
+        safe.iter().map(|path| Self::split(path)).collect()
     }
 
     /// Where to save one file or folder.
     pub(crate) fn of(path: &str) -> Self {
-        Self::split(&safe_path(path))
+        Self::split(&safe_path(&apart(path)))
     }
 
     /// Splits a safe path. What is left after the envelope's rules holds no step that climbs; one
@@ -38,8 +47,6 @@ impl SafePath {
     fn split(path: &str) -> Self {
         let plain = |name: &str| match name {
             "" | "." | ".." => "_".to_owned(),
-            // Temporary names are ours alone.
-            name if name.to_lowercase().starts_with(PART_PREFIX) => format!("_{name}"),
             name => name.replace(['\0', '\\'], "_"),
         };
         let mut folders: Vec<String> = path.split('/').map(plain).collect();
@@ -66,6 +73,19 @@ impl SafePath {
             .collect::<Vec<_>>()
             .join("/")
     }
+}
+
+/// `path` with every component out of the way of temporary names, which are ours alone.
+fn apart(path: &str) -> String {
+    let step = |name: &str| {
+        let ours = name.to_lowercase().starts_with(PART_PREFIX);
+        if ours {
+            format!("_{name}")
+        } else {
+            name.to_owned()
+        }
+    };
+    path.split('/').map(step).collect::<Vec<_>>().join("/")
 }
 
 /// What all temporary names start with, and no name of a package.

@@ -212,7 +212,7 @@ pub(crate) async fn refused(response: reqwest::Response) -> Failure {
     let status = response.status();
     let code = small_json(response)
         .await
-        .map(|answer: Answer| Code::parse(&answer.code));
+        .map(|answer: Answer| Code::parse(&answer.code).from_relay());
     if let Some(code) = code.filter(|code| *code != Code::Unknown) {
         return Failure::shared(code);
     }

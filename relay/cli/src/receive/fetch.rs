@@ -294,7 +294,7 @@ mod tests {
 
     fn fetch(relay: RelayAddress, bytes_max: u64) -> Result<Vec<u8>> {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let client = network::http(&relay, &*network::tls(None).unwrap()).unwrap();
+        let client = network::http(&relay, &network::tls(None).unwrap()).unwrap();
         let remote = Remote::new(client, relay, runtime.handle().clone(), Stop::never());
         let mut bytes = Vec::new();
         let mut stream = remote.stream("x", 0).take(bytes_max);
