@@ -141,7 +141,7 @@ struct Series<'a> {
 }
 
 /// Room for " (200001)".
-const NUMBER_BYTES_MAX: usize = MANIFEST_FILE_COUNT_MAX.ilog10() as usize + 4;
+const NUMBER_BYTES: usize = MANIFEST_FILE_COUNT_MAX.ilog10() as usize + 4;
 
 impl<'a> Series<'a> {
     /// Names that are cut to the same stem make one series, so that its numbers are tried once.
@@ -151,7 +151,7 @@ impl<'a> Series<'a> {
             Some((stem, extension)) if !stem.is_empty() => (stem, extension),
             _ => (name, ""),
         };
-        let others = NUMBER_BYTES_MAX + 1 + extension.len();
+        let others = NUMBER_BYTES + 1 + extension.len();
         let stem = shorten(stem, NAME_BYTES_MAX.saturating_sub(others));
         Self {
             folder,
