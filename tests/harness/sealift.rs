@@ -1,9 +1,12 @@
 //! The command line, run as a person or a script would.
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -119,13 +122,39 @@ impl Sealift {
                 let _closed = stdin.write_all(&bytes);
             });
         }
-        Running { child }
+        let stdout = child.stdout.take().map(Collected::from);
+        Running { child, stdout }
     }
 }
 
 /// A `sealift` that is running.
 pub struct Running {
     child: Child,
+    stdout: Option<Collected>,
+}
+
+/// Standard output, read as it comes.
+struct Collected {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+impl From<ChildStdout> for Collected {
+    fn from(mut stdout: ChildStdout) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&bytes);
+        let reader = std::thread::spawn(move || {
+            let mut piece = vec![0; 64 * 1024];
+            while let Ok(count @ 1..) = stdout.read(&mut piece) {
+                locked(&shared).extend_from_slice(&piece[..count]);
+            }
+        });
+        Self { bytes, reader }
+    }
+}
+
+fn locked(bytes: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
+    bytes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Running {
@@ -137,6 +166,23 @@ impl Running {
     /// Whether it has not ended yet.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().is_ok_and(|status| status.is_none())
+    }
+
+    /// Waits until it has printed `text`; false when it ended or a minute passed before.
+    pub fn prints(&mut self, text: &str) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let running = self.is_running();
+            let printed = self.stdout.as_ref().is_some_and(|stdout| {
+                locked(&stdout.bytes)
+                    .windows(text.len())
+                    .any(|window| window == text.as_bytes())
+            });
+            if printed || !running || Instant::now() > deadline {
+                return printed;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Sends a signal such as `INT`.
@@ -153,9 +199,13 @@ impl Running {
             .child
             .wait_with_output()
             .unwrap_or_else(|e| panic!("sealift: {e}"));
+        let stdout = self.stdout.map_or(Vec::new(), |stdout| {
+            let _panicked = stdout.reader.join();
+            std::mem::take(&mut *locked(&stdout.bytes))
+        });
         Outcome {
             exit_code: output.status.code().unwrap_or(-1),
-            stdout: output.stdout,
+            stdout,
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
