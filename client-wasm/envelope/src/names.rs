@@ -140,6 +140,9 @@ struct Series<'a> {
     extension: &'a str,
 }
 
+/// What follows a dot is a name's own text when it is longer than this; it is cut like any other.
+const EXTENSION_BYTES: usize = 32;
+
 /// Room for " (200001)".
 const NUMBER_BYTES: usize = MANIFEST_FILE_COUNT_MAX.ilog10() as usize + 4;
 
@@ -148,7 +151,9 @@ impl<'a> Series<'a> {
     fn of(path: &'a str) -> Self {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let (stem, extension) = match name.rsplit_once('.') {
-            Some((stem, extension)) if !stem.is_empty() => (stem, extension),
+            Some((stem, extension)) if !stem.is_empty() && extension.len() <= EXTENSION_BYTES => {
+                (stem, extension)
+            }
             _ => (name, ""),
         };
         let others = NUMBER_BYTES + 1 + extension.len();
@@ -344,6 +349,16 @@ mod tests {
                 "empty (2)"
             ]
         );
+    }
+
+    #[test]
+    fn a_number_fits_however_long_the_end_of_a_name_is() {
+        for extension in [0, 3, 32, 33, 200, 252] {
+            let name = format!("a.{}", "e".repeat(extension));
+            for given in safe_paths([&*name, &*name, &*name], []) {
+                assert!(given.len() <= NAME_BYTES_MAX, "{given}");
+            }
+        }
     }
 
     #[test]
