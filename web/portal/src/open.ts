@@ -1,7 +1,7 @@
 /**
  * The Open page: `.sealift` files on this computer, without network. It also runs as one saved HTML file from `file://`.
  */
-import { checkEnvironment, openFiles, SealiftError } from '../../src/sdk';
+import { checkEnvironment, openFiles, SealiftError, type Package } from '../../src/sdk';
 import { wireChoosing } from './choose';
 import { ContentsView } from './contents';
 import { byId, input, part, setProblem } from './dom';
@@ -16,13 +16,18 @@ const offline = location.protocol === 'file:' || 'offline' in document.documentE
 const ABOUT_THE_LINK = new Set(['link_needed', 'wrong_link', 'cut_link', 'bad_link', 'pin_mismatch']);
 
 let chosen: File[] = [];
+/** What was opened last: its keys are forgotten when something else is opened. */
+let opened: Package | null = null;
 
 async function open(): Promise<void> {
   part('reading').hidden = false;
   say('Reading');
   const link = input('link').value.trim();
   try {
+    opened?.close();
+    opened = null;
     const pkg = await openFiles(chosen, link ? { link } : {});
+    opened = pkg;
     const name = chosen.length === 1 && chosen[0] ? `“${words.shownName(chosen[0].name)}”` : words.count(chosen.length, 'file');
     const contents = await unlock(pkg, {
       title: 'This package is sealed',
