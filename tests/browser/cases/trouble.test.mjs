@@ -61,10 +61,41 @@ test('L7: the secret part of a link leaves the address bar', async () => {
   assert.equal(new URL(page.url()).hash, '');
 });
 
+test('L7: the owner token leaves the address bar of the manage page', async () => {
+  await fresh();
+  const { manageLink } = await send(context, relay, [await folder.file('a.txt', 'a')]);
+  const page = await context.newPage();
+  await page.goto(manageLink);
+  await page.getByRole('button', { name: 'Delete package' }).waitFor();
+  assert.equal(new URL(page.url()).hash, '');
+});
+
+for (const transport of ['websocket', 'webtransport']) {
+  test(`a page that was frozen goes on by itself, over ${transport}`, async () => {
+    await fresh();
+    const path = await folder.large('frozen.bin', 128);
+    const page = await openSend(context, relay, { transport });
+    await addFiles(page, [path]);
+    await describe(page);
+    const steady = await progressNeverGoesBack(page);
+    await pressSend(page);
+    await percent(page, 10);
+    const lifecycle = await context.newCDPSession(page);
+    await lifecycle.send('Page.setWebLifecycleState', { state: 'frozen' });
+    await new Promise((resolve) => setTimeout(resolve, 12_000));
+    await lifecycle.send('Page.setWebLifecycleState', { state: 'active' });
+    const { link } = await sent(page, 180_000);
+    await steady();
+    const received = await receive(context, link);
+    await downloadAll(received);
+    assert.deepEqual(await saved(received), await tree(folder.path));
+  });
+}
+
 test('a damaged file is told apart from a wrong password, and is not handed over', async () => {
   await fresh();
   const { link } = await send(context, relay, [await folder.file('good.bin', 2_000_000)]);
-  const stored = await largest(join(relay.data, 'data/docroot'));
+  const stored = await largest(join(relay.data, 'data/docroot', new URL(link).pathname.split('/').at(-1)));
   const bytes = await readFile(stored);
   bytes[Math.floor(bytes.length / 2)] ^= 1;
   await writeFile(stored, bytes);
