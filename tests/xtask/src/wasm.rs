@@ -5,18 +5,49 @@
 
 use crate::process::{output, run, step};
 use crate::repo::Repo;
-use crate::{fingerprint, fingerprint::Fingerprint, machine};
+use crate::fingerprint::{Fingerprint, files_below};
+use crate::{fingerprint, machine};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 use wasm_bindgen_cli_support::Bindgen;
 
 const TARGET: &str = "wasm32-unknown-unknown";
-/// Package and the stem of its files.
-const MODULES: [(&str, &str); 2] = [
-    ("sealift-client-wasm", "sealift_client_wasm"),
-    ("sealift-strength", "sealift_strength"),
+
+/// One module that the pages load.
+struct Module {
+    package: &'static str,
+    features: &'static str,
+    /// The stem of its files in `web/src/wasm`.
+    name: &'static str,
+}
+
+/// The second one does all that the first does and knows recipients and identities too; a page
+/// loads it instead of the first, only when somebody uses one.
+const MODULES: [Module; 3] = [
+    Module {
+        package: "sealift-client-wasm",
+        features: "",
+        name: "sealift_client_wasm",
+    },
+    Module {
+        package: "sealift-client-wasm",
+        features: "recipients",
+        name: "sealift_client_recipients",
+    },
+    Module {
+        package: "sealift-strength",
+        features: "",
+        name: "sealift_strength",
+    },
 ];
+
+impl Module {
+    /// Where cargo puts it, below the folder of the profile.
+    fn compiled(&self) -> String {
+        format!("{}.wasm", self.package.replace('-', "_"))
+    }
+}
 /// What every browser with WebTransport understands, and what the compiler may use.
 const FEATURES: &str = "+simd128,+bulk-memory,+sign-ext,+mutable-globals,+nontrapping-fptoint";
 const OPTIMISE: [&str; 9] = [
@@ -41,42 +72,49 @@ pub(crate) fn build(repo: &Repo) -> Result<()> {
         return Ok(());
     }
     machine::rust_target(repo, TARGET)?;
-    step("compiling the encryption to WebAssembly", || compile(repo))?;
-    if out.exists() {
-        fs::remove_dir_all(&out)?;
-    }
-    fs::create_dir_all(&out)?;
-    for (_, stem) in MODULES {
+    let made = repo.target.join("wasm-bindings");
+    fresh(&made)?;
+    for module in &MODULES {
         let compiled = repo
             .target
             .join(TARGET)
             .join("wasm")
-            .join(format!("{stem}.wasm"));
-        step(
-            &format!("generating bindings and optimising {stem}"),
-            || {
-                bind(&compiled, &out)?;
-                optimise(repo, &out.join(format!("{stem}_bg.wasm")))
-            },
-        )?;
+            .join(module.compiled());
+        step(&format!("making {}.wasm", module.name), || {
+            compile(repo, module)?;
+            bind(&compiled, &made, module.name)?;
+            optimise(repo, &made.join(format!("{}_bg.wasm", module.name)))
+        })?;
+    }
+    // At once, so that whoever reads these files meanwhile misses them for a moment only.
+    fresh(&out)?;
+    for file in files_below(&made, &[])? {
+        fs::copy(&file, out.join(file.file_name().context("a file has a name")?))?;
     }
     fingerprint::write(&stamp, &inputs)
 }
 
-/// Builds the module once more, for the test vectors: with a key derivation that may cost next to
-/// nothing. Returns the folder of module and bindings.
+/// An empty folder.
+fn fresh(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(fs::create_dir_all(folder)?)
+}
+
+/// Builds the module with everything in it once more, for the test vectors: with a key derivation
+/// that may cost next to nothing. Returns the folder of module and bindings.
 pub(crate) fn build_for_vectors(repo: &Repo) -> Result<PathBuf> {
-    let (package, stem) = MODULES[0];
-    let build = [
-        "build", "--locked", "--lib", "--target", TARGET, "-p", package,
-    ];
+    let [core, ..] = &MODULES;
+    machine::rust_target(repo, TARGET)?;
     run(repo
         .cargo()
-        .args(build)
-        .args(["--features", "cheap-kdf-for-tests"]))?;
+        .args(["build", "--locked", "--lib", "--target", TARGET])
+        .args(["-p", core.package])
+        .args(["--features", "cheap-kdf-for-tests,recipients"]))?;
     let out = repo.target.join("vectors-wasm");
     let compiled = repo.target.join(TARGET).join("debug");
-    bind(&compiled.join(format!("{stem}.wasm")), &out)?;
+    bind(&compiled.join(core.compiled()), &out, core.name)?;
     Ok(out)
 }
 
@@ -94,24 +132,16 @@ fn inputs(repo: &Repo) -> Result<String> {
     Ok(print.finish())
 }
 
-fn compile(repo: &Repo) -> Result<()> {
+fn compile(repo: &Repo, module: &Module) -> Result<()> {
     let mut flags = vec![format!("-Ctarget-feature={FEATURES}")];
     flags.extend(
         hidden_paths(repo).map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())),
     );
-    let packages = MODULES.iter().flat_map(|(package, _)| ["-p", package]);
     run(repo
         .cargo()
-        .args([
-            "build",
-            "--locked",
-            "--lib",
-            "--profile",
-            "wasm",
-            "--target",
-            TARGET,
-        ])
-        .args(packages)
+        .args(["build", "--locked", "--lib", "--profile", "wasm"])
+        .args(["--target", TARGET, "-p", module.package])
+        .args(["--features", module.features])
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")))
 }
 
@@ -129,9 +159,10 @@ fn hidden_paths(repo: &Repo) -> impl Iterator<Item = (PathBuf, &'static str)> {
     .into_iter()
 }
 
-fn bind(compiled: &Path, out: &Path) -> Result<()> {
+fn bind(compiled: &Path, out: &Path, name: &str) -> Result<()> {
     Bindgen::new()
         .input_path(compiled)
+        .out_name(name)
         .web(true)?
         .typescript(true)
         .omit_default_module_path(true)
