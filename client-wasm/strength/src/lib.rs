@@ -2,7 +2,11 @@
 //!
 //! One estimator for the page and the command line, so that both say the same. Nothing here keeps, logs or sends a
 //! password. The page loads this crate as a WebAssembly module of its own, only when a password is typed, because the
-//! word lists of the estimator are larger than everything else together. Start with [`strength`] and [`generate`].
+//! word lists of the estimator are larger than everything else together. Start with [`strength`], [`Rule`] and
+//! [`generate`].
+//!
+//! A rule keeps honest people from weak passwords, nothing more: a changed client can say whatever it likes. What a relay
+//! itself checks is the envelope and the cost of the key derivation in it.
 
 use rand_core::Rng;
 use zeroize::Zeroizing;
@@ -14,6 +18,66 @@ const GROUPS: usize = 4;
 
 /// Characters of a password that the estimator looks at. Its time grows with the square of the length.
 const CHARACTERS_MAX: usize = 128;
+
+/// Base-2 logarithm of the guesses that our own rule asks for.
+const GUESSES_LOG2_MIN: f64 = 50.0;
+/// Characters that our own rule asks for.
+const LENGTH_MIN: usize = 12;
+/// Characters that the original's rule asks for.
+const ASPERA_LENGTH_MIN: usize = 6;
+
+/// What a relay may ask of a password, as its policy names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// At least 12 characters, and 2^50 guesses by the estimator. Long pass phrases need no digits or symbols, and what
+    /// [`generate`] makes always passes.
+    Sealift,
+    /// The rule of Aspera's servers: at least 6 characters, among them a letter, a digit and a symbol. Much weaker.
+    Aspera,
+}
+
+impl Rule {
+    /// By the name in the policy. Any other name is our own rule, the stricter one.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        if name == "aspera" {
+            Self::Aspera
+        } else {
+            Self::Sealift
+        }
+    }
+
+    /// Whether a password may be used under this rule.
+    #[must_use]
+    pub fn allows(self, password: &str) -> bool {
+        let length = password.chars().count();
+        match self {
+            Self::Sealift => {
+                length >= LENGTH_MIN && strength(password).guesses_log2 >= GUESSES_LOG2_MIN
+            }
+            Self::Aspera => {
+                let any = |class: fn(char) -> bool| password.chars().any(class);
+                length >= ASPERA_LENGTH_MIN
+                    && any(char::is_alphabetic)
+                    && any(char::is_numeric)
+                    && any(|c| !c.is_alphanumeric() && !c.is_whitespace())
+            }
+        }
+    }
+
+    /// What it asks for, for people.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Sealift => {
+                "Use at least 12 characters that are hard to guess: several words that do not belong together, or a generated password."
+            }
+            Self::Aspera => {
+                "Use at least 6 characters, among them a letter, a digit and a symbol, or a generated password."
+            }
+        }
+    }
+}
 
 /// What the estimator thinks of a password.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,17 +111,26 @@ pub fn strength(password: &str) -> Strength {
 }
 
 /// A new password of 80 bits: four groups of four characters, such as `k7mq-2xwd-9hra-uc4e`.
+///
+/// One without a digit or without a letter is drawn again (1 % of them, so a fiftieth of a bit is lost): it shall pass
+/// every [`Rule`].
 pub fn generate<R: Rng>(rng: &mut R) -> Zeroizing<String> {
     let mut random = Zeroizing::new([0u8; GROUP * GROUPS]);
-    rng.fill_bytes(&mut random[..]);
-    let mut password = Zeroizing::new(String::with_capacity(GROUP * GROUPS + GROUPS - 1));
-    for (i, byte) in random.iter().enumerate() {
-        if i > 0 && i % GROUP == 0 {
-            password.push('-');
+    loop {
+        rng.fill_bytes(&mut random[..]);
+        let mut password = Zeroizing::new(String::with_capacity(GROUP * GROUPS + GROUPS - 1));
+        for (i, byte) in random.iter().enumerate() {
+            if i > 0 && i % GROUP == 0 {
+                password.push('-');
+            }
+            password.push(ALPHABET[usize::from(byte & 31)] as char);
         }
-        password.push(ALPHABET[usize::from(byte & 31)] as char);
+        if password.bytes().any(|c| c.is_ascii_digit())
+            && password.bytes().any(|c| c.is_ascii_alphabetic())
+        {
+            return password;
+        }
     }
-    password
 }
 
 #[cfg(target_arch = "wasm32")]
@@ -100,6 +173,17 @@ pub mod browser {
         JsStrength(super::strength(password))
     }
 
+    /// What is wrong with a password under the rule of this name, for people; the empty string when it may be used.
+    #[wasm_bindgen]
+    pub fn refusal(password: &str, rule: &str) -> String {
+        let rule = super::Rule::named(rule);
+        if rule.allows(password) {
+            String::new()
+        } else {
+            rule.sentence().to_owned()
+        }
+    }
+
     /// See [`super::generate`].
     #[wasm_bindgen]
     pub fn generate() -> String {
@@ -131,6 +215,60 @@ mod tests {
         assert_eq!(strength(&a).score, 4);
         // 16 characters out of 32, each drawn alone: 80 bits, above the 77 that are asked for.
         assert_eq!(GROUP * GROUPS * ALPHABET.len().ilog2() as usize, 80);
+    }
+
+    #[test]
+    fn our_rule_asks_for_length_and_for_guesses() {
+        for weak in [
+            "",
+            "short1!",
+            "password1234",
+            "aaaaaaaaaaaaaaaaaaaa",
+            "qwertyuiop[]",
+            "Summer2026!!",
+        ] {
+            assert!(!Rule::Sealift.allows(weak), "{weak}");
+        }
+        for strong in [
+            "correct horse battery staple",
+            "vier neue zebras trinken tee",
+            "mG4%xq9!Lw2#zT8v",
+        ] {
+            assert!(
+                Rule::Sealift.allows(strong),
+                "{strong} {}",
+                strength(strong).guesses_log2
+            );
+        }
+    }
+
+    #[test]
+    fn generated_passwords_always_pass_both_rules() {
+        use rand_core::UnwrapErr;
+        let rng = &mut UnwrapErr(getrandom::SysRng);
+        for _ in 0..300 {
+            let password = generate(rng);
+            assert!(Rule::Sealift.allows(&password), "{}", *password);
+            assert!(Rule::Aspera.allows(&password), "{}", *password);
+        }
+    }
+
+    #[test]
+    fn asperas_rule_asks_for_three_kinds_of_characters() {
+        for weak in [
+            "a1!aa", "abcdef", "abc123", "123!!!", "abc!!!", "ab 123", "",
+        ] {
+            assert!(!Rule::Aspera.allows(weak), "{weak}");
+        }
+        for allowed in ["ab123!", "\u{e4}\u{f6}1234-"] {
+            assert!(Rule::Aspera.allows(allowed), "{allowed}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_rule_is_the_stricter_one() {
+        assert_eq!(Rule::named("of tomorrow"), Rule::Sealift);
+        assert_eq!(Rule::named("aspera"), Rule::Aspera);
     }
 
     #[test]
