@@ -9,7 +9,9 @@ use anyhow::Result;
 use std::fs;
 use std::path::Path;
 
-const COMMANDS: [&str; 7] = ["run", "build", "test", "layers", "fmt", "bench", "help"];
+const COMMANDS: [&str; 8] = [
+    "run", "build", "test", "layers", "fmt", "fuzz", "bench", "help",
+];
 const SKIP: [&str; 6] = ["target", "node_modules", "dist", ".git", "data", "wasm"];
 
 /// Checks every Markdown file of the clone.

@@ -9,6 +9,7 @@
 mod bench;
 mod docs;
 mod fingerprint;
+mod fuzz;
 mod html;
 mod integrity;
 mod layers;
@@ -35,6 +36,8 @@ cargo xtask <command>
   test [GROUP…]       install what the tests need and run them all, or only some groups
   layers              check the five invariants of ARCHITECTURE.md
   fmt                 format the Rust code
+  fuzz [TARGET…] [--seconds N]
+                      let libFuzzer look for inputs that break a parser, a minute for each target
   bench [NAME…]       measure, and write tests/bench/RESULTS.md
   help                this text
 
@@ -67,6 +70,7 @@ fn command(arguments: &[String]) -> Result<ExitCode> {
         ("test", groups) => return test::run(&repo, groups),
         ("layers", []) => layers::run(&repo)?,
         ("fmt", []) => process::run(repo.cargo().args(["fmt", "--all"]))?,
+        ("fuzz", words) => fuzz::run_targets(&repo, words)?,
         ("bench", names) => bench::measure(&repo, names)?,
         ("help" | "--help" | "-h", _) => print_help(),
         (name, rest) => bail!(

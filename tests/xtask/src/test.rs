@@ -5,7 +5,7 @@ use crate::fingerprint::files_below;
 use crate::process::{self, lines, output, step};
 use crate::repo::Repo;
 use crate::tally::Tally;
-use crate::{docs, layers, machine, pages, wasm};
+use crate::{docs, fuzz, layers, machine, pages, wasm};
 use anyhow::{Result, bail};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ pub(crate) struct Group {
 }
 
 /// In the order in which they run: what fails fast comes first.
-pub(crate) const GROUPS: [Group; 10] = [
+pub(crate) const GROUPS: [Group; 11] = [
     Group {
         name: "fmt",
         what: "is the Rust code formatted",
@@ -65,6 +65,11 @@ pub(crate) const GROUPS: [Group; 10] = [
         name: "vectors",
         what: "test vectors: an independent decoder in Python, and WebAssembly in Chromium",
         run: vectors,
+    },
+    Group {
+        name: "fuzz",
+        what: "every input in the fuzz targets' corpora, once more",
+        run: replay,
     },
     Group {
         name: "e2e",
@@ -209,6 +214,14 @@ fn vectors(repo: &Repo) -> Result<Tally> {
     let mut tally = counted(Command::new(python).arg(folder.join("run.py")))?;
     tally.add(in_chromium(repo, &[VECTOR_CASE.to_owned()])?);
     Ok(tally)
+}
+
+fn replay(repo: &Repo) -> Result<Tally> {
+    counted(
+        repo.cargo()
+            .args(["test", "--locked", "--no-fail-fast", "--manifest-path"])
+            .arg(fuzz::manifest(repo)),
+    )
 }
 
 fn e2e(repo: &Repo) -> Result<Tally> {

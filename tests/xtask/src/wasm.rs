@@ -3,9 +3,9 @@
 //! The bindings generator is the library crate of wasm-bindgen's command line, pinned by the same
 //! lock file as the macro, so that the two always fit together and nothing is installed.
 
+use crate::fingerprint::{Fingerprint, files_below};
 use crate::process::{output, run, step};
 use crate::repo::Repo;
-use crate::fingerprint::{Fingerprint, files_below};
 use crate::{fingerprint, machine};
 use anyhow::{Context, Result};
 use std::fs;
@@ -14,40 +14,15 @@ use wasm_bindgen_cli_support::Bindgen;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// One module that the pages load.
-struct Module {
-    package: &'static str,
-    features: &'static str,
-    /// The stem of its files in `web/src/wasm`.
-    name: &'static str,
-}
-
-/// The second one does all that the first does and knows recipients and identities too; a page
-/// loads it instead of the first, only when somebody uses one.
-const MODULES: [Module; 3] = [
-    Module {
-        package: "sealift-client-wasm",
-        features: "",
-        name: "sealift_client_wasm",
-    },
-    Module {
-        package: "sealift-client-wasm",
-        features: "recipients",
-        name: "sealift_client_recipients",
-    },
-    Module {
-        package: "sealift-strength",
-        features: "",
-        name: "sealift_strength",
-    },
+/// The modules that the pages load: package and the stem of its files. Each is compiled by a call
+/// of its own, or features that one asks for would stand in all.
+const MODULES: [(&str, &str); 3] = [
+    ("sealift-client-wasm", "sealift_client_wasm"),
+    ("sealift-recipients", "sealift_recipients"),
+    ("sealift-strength", "sealift_strength"),
 ];
-
-impl Module {
-    /// Where cargo puts it, below the folder of the profile.
-    fn compiled(&self) -> String {
-        format!("{}.wasm", self.package.replace('-', "_"))
-    }
-}
+/// Those that judge test vectors.
+const JUDGES: usize = 2;
 /// What every browser with WebTransport understands, and what the compiler may use.
 const FEATURES: &str = "+simd128,+bulk-memory,+sign-ext,+mutable-globals,+nontrapping-fptoint";
 const OPTIMISE: [&str; 9] = [
@@ -74,22 +49,25 @@ pub(crate) fn build(repo: &Repo) -> Result<()> {
     machine::rust_target(repo, TARGET)?;
     let made = repo.target.join("wasm-bindings");
     fresh(&made)?;
-    for module in &MODULES {
+    for (package, stem) in present(repo) {
         let compiled = repo
             .target
             .join(TARGET)
             .join("wasm")
-            .join(module.compiled());
-        step(&format!("making {}.wasm", module.name), || {
-            compile(repo, module)?;
-            bind(&compiled, &made, module.name)?;
-            optimise(repo, &made.join(format!("{}_bg.wasm", module.name)))
+            .join(format!("{stem}.wasm"));
+        step(&format!("making {stem}.wasm"), || {
+            compile(repo, package)?;
+            bind(&compiled, &made)?;
+            optimise(repo, &made.join(format!("{stem}_bg.wasm")))
         })?;
     }
     // At once, so that whoever reads these files meanwhile misses them for a moment only.
     fresh(&out)?;
     for file in files_below(&made, &[])? {
-        fs::copy(&file, out.join(file.file_name().context("a file has a name")?))?;
+        fs::copy(
+            &file,
+            out.join(file.file_name().context("a file has a name")?),
+        )?;
     }
     fingerprint::write(&stamp, &inputs)
 }
@@ -102,20 +80,31 @@ fn fresh(folder: &Path) -> Result<()> {
     Ok(fs::create_dir_all(folder)?)
 }
 
-/// Builds the module with everything in it once more, for the test vectors: with a key derivation
-/// that may cost next to nothing. Returns the folder of module and bindings.
+/// Builds those that open packages once more, for the test vectors: with a key derivation that may
+/// cost next to nothing. Returns the folder of modules and bindings.
 pub(crate) fn build_for_vectors(repo: &Repo) -> Result<PathBuf> {
-    let [core, ..] = &MODULES;
     machine::rust_target(repo, TARGET)?;
-    run(repo
-        .cargo()
-        .args(["build", "--locked", "--lib", "--target", TARGET])
-        .args(["-p", core.package])
-        .args(["--features", "cheap-kdf-for-tests,recipients"]))?;
     let out = repo.target.join("vectors-wasm");
-    let compiled = repo.target.join(TARGET).join("debug");
-    bind(&compiled.join(core.compiled()), &out, core.name)?;
+    for (package, stem) in present(repo).into_iter().take(JUDGES) {
+        run(repo
+            .cargo()
+            .args(["build", "--locked", "--lib", "--target", TARGET])
+            .args(["-p", package, "--features", "cheap-kdf-for-tests"]))?;
+        let compiled = repo.target.join(TARGET).join("debug");
+        bind(&compiled.join(format!("{stem}.wasm")), &out)?;
+    }
     Ok(out)
+}
+
+fn present(repo: &Repo) -> Vec<(&'static str, &'static str)> {
+    let there = repo
+        .root
+        .join("client-wasm/recipients/Cargo.toml")
+        .is_file();
+    MODULES
+        .into_iter()
+        .filter(|(package, _)| there || *package != "sealift-recipients")
+        .collect()
 }
 
 fn inputs(repo: &Repo) -> Result<String> {
@@ -132,7 +121,7 @@ fn inputs(repo: &Repo) -> Result<String> {
     Ok(print.finish())
 }
 
-fn compile(repo: &Repo, module: &Module) -> Result<()> {
+fn compile(repo: &Repo, package: &str) -> Result<()> {
     let mut flags = vec![format!("-Ctarget-feature={FEATURES}")];
     flags.extend(
         hidden_paths(repo).map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())),
@@ -140,8 +129,7 @@ fn compile(repo: &Repo, module: &Module) -> Result<()> {
     run(repo
         .cargo()
         .args(["build", "--locked", "--lib", "--profile", "wasm"])
-        .args(["--target", TARGET, "-p", module.package])
-        .args(["--features", module.features])
+        .args(["--target", TARGET, "-p", package])
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")))
 }
 
@@ -159,10 +147,9 @@ fn hidden_paths(repo: &Repo) -> impl Iterator<Item = (PathBuf, &'static str)> {
     .into_iter()
 }
 
-fn bind(compiled: &Path, out: &Path, name: &str) -> Result<()> {
+fn bind(compiled: &Path, out: &Path) -> Result<()> {
     Bindgen::new()
         .input_path(compiled)
-        .out_name(name)
         .web(true)?
         .typescript(true)
         .omit_default_module_path(true)

@@ -19,7 +19,16 @@ const SERVER_SIDE: [&str; 5] = [
     "sealift-transfer",
     "sealift-config",
 ];
-const DECRYPTS: [&str; 3] = ["sealift-envelope", "argon2", "sealift-client-wasm"];
+/// The format with its keys, and what only those who open slots need: a server reads passwords' and
+/// recipients' slots as bytes.
+const DECRYPTS: [&str; 6] = [
+    "sealift-envelope",
+    "sealift-client-wasm",
+    "sealift-recipients",
+    "argon2",
+    "ml-kem",
+    "x25519-dalek",
+];
 
 /// Bytes, clock and randomness come to them as arguments.
 pub(super) const LEAVES: [&str; 2] = ["sealift-protocol", "sealift-envelope"];
