@@ -20,11 +20,12 @@ use std::path::Path;
 type Violation = String;
 type Check = fn(&Path) -> Result<Vec<Violation>>;
 
-const CHECKS: [(&str, Check); 6] = [
+const CHECKS: [(&str, Check); 7] = [
     (
         "1. the server side cannot decrypt",
         reach::server_cannot_decrypt,
     ),
+    ("   and crates depend downwards only", reach::downwards_only),
     ("2. protocol and envelope do no I/O", reach::leaves_do_no_io),
     (
         "   and say so in their sources",

@@ -30,6 +30,33 @@ const DECRYPTS: [&str; 6] = [
     "x25519-dalek",
 ];
 
+/// Each crate that ships, and those of ours that it may use.
+const BELOW: [(&str, &[&str]); 9] = [
+    ("sealift-protocol", &[]),
+    ("sealift-docroot", &[]),
+    ("sealift-strength", &[]),
+    ("sealift-envelope", &["sealift-protocol"]),
+    ("sealift-config", &["sealift-protocol", "sealift-docroot"]),
+    (
+        "sealift-relay",
+        &["sealift-protocol", "sealift-docroot", "sealift-config"],
+    ),
+    (
+        "sealift-client-wasm",
+        &["sealift-protocol", "sealift-envelope"],
+    ),
+    (
+        "sealift-recipients",
+        &["sealift-protocol", "sealift-envelope"],
+    ),
+    (
+        "sealift-cli",
+        &["sealift-protocol", "sealift-envelope", "sealift-strength"],
+    ),
+];
+/// Crates of tests and tools, which may use any.
+const TOOLS: [&str; 3] = ["sealift-tests", "sealift-bench", "xtask"];
+
 /// Bytes, clock and randomness come to them as arguments.
 pub(super) const LEAVES: [&str; 2] = ["sealift-protocol", "sealift-envelope"];
 const DOES_IO: [&str; 20] = [
@@ -60,6 +87,35 @@ pub(super) fn server_cannot_decrypt(root: &Path) -> Result<Vec<Violation>> {
     violations(root, &SERVER_SIDE, &DECRYPTS, "--all-features")
 }
 
+/// The map of `ARCHITECTURE.md`: our crates depend downwards only, and a new one has its place.
+pub(super) fn downwards_only(root: &Path) -> Result<Vec<Violation>> {
+    let mut found = Vec::new();
+    let packages = packages(root)?;
+    let names: Vec<&str> = packages
+        .iter()
+        .filter_map(|package| package["name"].as_str())
+        .collect();
+    for package in &packages {
+        let name = package["name"].as_str().unwrap_or_default();
+        if TOOLS.contains(&name) {
+            continue;
+        }
+        let Some((_, below)) = BELOW.iter().find(|(known, _)| *known == name) else {
+            found.push(format!("{name} has no place in the map of crates"));
+            continue;
+        };
+        let dependencies = package["dependencies"].as_array();
+        for dependency in dependencies.into_iter().flatten() {
+            let used = dependency["name"].as_str().unwrap_or_default();
+            let ships = dependency["kind"] != "dev";
+            if ships && names.contains(&used) && !below.contains(&used) {
+                found.push(format!("{name} depends on {used}"));
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// Invariant 2. Default features: `native` of the envelope is for the command line.
 pub(super) fn leaves_do_no_io(root: &Path) -> Result<Vec<Violation>> {
     violations(root, &LEAVES, &DOES_IO, "--no-default-features")
@@ -87,11 +143,14 @@ fn violations(
     Ok(found)
 }
 
-fn members(root: &Path) -> Result<Vec<String>> {
+fn packages(root: &Path) -> Result<Vec<serde_json::Value>> {
     let metadata = output(cargo(root).args(["metadata", "--no-deps", "--format-version=1"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
-    let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
-    Ok(packages
+    Ok(metadata["packages"].as_array().cloned().unwrap_or_default())
+}
+
+fn members(root: &Path) -> Result<Vec<String>> {
+    Ok(packages(root)?
         .iter()
         .filter_map(|package| package["name"].as_str().map(str::to_owned))
         .collect())
@@ -179,6 +238,32 @@ mod tests {
         assert_eq!(
             leaves,
             ["sealift-envelope reaches tokio: sealift-envelope → tokio"]
+        );
+    }
+
+    #[test]
+    fn a_dependency_upwards_and_a_crate_without_a_place_are_caught() {
+        let workspace =
+            "[workspace]\nresolver = \"3\"\nmembers = [\"docroot\", \"config\", \"stray\"]\n";
+        let on_config = "[dependencies]\nsealift-config = { path = \"../config\" }\n";
+        let root = planted(&[
+            ("Cargo.toml", workspace),
+            (
+                "docroot/Cargo.toml",
+                &manifest("sealift-docroot", on_config),
+            ),
+            ("docroot/src/lib.rs", ""),
+            ("config/Cargo.toml", &manifest("sealift-config", "")),
+            ("config/src/lib.rs", ""),
+            ("stray/Cargo.toml", &manifest("sealift-stray", "")),
+            ("stray/src/lib.rs", ""),
+        ]);
+        assert_eq!(
+            downwards_only(root.path()).unwrap(),
+            [
+                "sealift-docroot depends on sealift-config",
+                "sealift-stray has no place in the map of crates"
+            ]
         );
     }
 
