@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::SettingsError;
+
 /// Why a docroot did not do what it was asked. The text says what to do.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -37,6 +39,9 @@ pub enum DocrootError {
     /// An `fdatasync` failed since this part began: what it wrote may be lost, it must be sent again (S6).
     #[error("the disk failed to store this part; it must be sent again")]
     SyncFailed,
+    /// The docroot's settings are wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The operating system refused.
     #[error("the storage failed: {0}")]
     Storage(String),

@@ -20,18 +20,29 @@ mod error;
 mod folder;
 mod name;
 mod object;
+mod properties;
 mod read;
+mod settings;
+mod settings_error;
 #[cfg(feature = "simulation")]
 pub mod simulated;
 mod sync;
 mod upload;
+mod url;
 
 pub use disk::{Disk, DiskFile};
 pub use error::DocrootError;
 pub use folder::Folder;
 pub use name::Name;
+pub use properties::{Ignored, Properties};
 pub use read::Reader;
+pub use settings::{
+    Credentials, DocrootSettings, Encryption, Endpoint, KmsKey, S3Settings, StorageClass,
+    SystemDefaults,
+};
+pub use settings_error::SettingsError;
 pub use upload::{PartWriter, Upload};
+pub use url::DocrootUrl;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
