@@ -25,6 +25,20 @@ pub enum Error {
     /// The keyring has only slots that want the link's secret.
     #[error("this package opens only with its link; paste the whole link")]
     LinkNeeded,
+    /// The keyring has only slots that want a recipient's secret key.
+    #[error(
+        "this package opens only with the secret key of one of its recipients; give the file that holds yours"
+    )]
+    IdentityNeeded,
+    /// No slot is for one of these secret keys.
+    #[error("this package was not sent to this secret key; give another one or ask the sender")]
+    WrongIdentity,
+    /// Not the text of a public key.
+    #[error("this is not a recipient's public key; it starts with sealift1, copy the whole of it")]
+    BadRecipient,
+    /// Not the text of a secret key.
+    #[error("this is not a secret key; it starts with SEALIFT-SECRET-KEY-1, copy the whole of it")]
+    BadIdentity,
     /// No slot of a kind that was given a credential for.
     #[error("nothing that was given opens this package")]
     NoSlot,
@@ -89,6 +103,10 @@ impl Error {
             Self::WrongLink => "wrong_link",
             Self::PasswordNeeded => "password_needed",
             Self::LinkNeeded => "link_needed",
+            Self::IdentityNeeded => "identity_needed",
+            Self::WrongIdentity => "wrong_identity",
+            Self::BadRecipient => "bad_recipient",
+            Self::BadIdentity => "bad_identity",
             Self::NoSlot => "no_slot",
             Self::PasswordLength => "password_length",
             Self::OldKeyring => "old_keyring",

@@ -11,7 +11,7 @@
 //!
 //! Two types keep rule K3: an [`OpeningKey`] opens, a [`PackageKey`] seals as well. Whoever makes a
 //! package, or opens its keyring by password or link, gets the second; a public-key slot, to which
-//! anybody can seal a key of their own, will only ever give the first.
+//! anybody can seal a key of their own, gives the first only.
 
 use std::ops::Deref;
 
@@ -65,7 +65,7 @@ impl PackageKey {
     }
 
     pub(crate) fn from_slot(package: PackageId, key: Zeroizing<[u8; 32]>) -> Self {
-        Self(OpeningKey { package, key })
+        Self(OpeningKey::from_slot(package, key))
     }
 
     /// Package id and key, to be handed to another worker of the same client. Secret.
@@ -95,6 +95,10 @@ impl PackageKey {
 }
 
 impl OpeningKey {
+    pub(crate) fn from_slot(package: PackageId, key: Zeroizing<[u8; 32]>) -> Self {
+        Self { package, key }
+    }
+
     /// The package that this key opens.
     #[must_use]
     pub fn package(&self) -> PackageId {

@@ -23,7 +23,7 @@
 //! [`Manifest::seal`] last. To receive: [`keyring::open`], [`Manifest::open`], [`FileOpener`]. From
 //! and to pipes: [`StreamSealer`], [`StreamOpener`].
 //!
-//! Features: `native` adds `ring` as the cipher and NFC of passwords. `cheap-kdf-for-tests` adds
+//! Features: `recipients` adds public-key slots; `native` adds `ring` as the cipher and NFC of passwords. `cheap-kdf-for-tests` adds
 //! nothing but a constant that lets tests open cheap keyrings; release builds refuse it.
 
 mod body;
@@ -43,6 +43,9 @@ pub mod names;
 mod opener;
 pub mod pack;
 mod password;
+#[cfg(feature = "recipients")]
+mod recipient;
+mod salvage;
 mod seal;
 mod sealer;
 #[cfg(test)]
@@ -57,6 +60,9 @@ pub use manifest::{FileEntry, Manifest, SealedEntry, SealedManifest, pin};
 pub use metadata::Metadata;
 pub use opener::FileOpener;
 pub use password::Password;
+#[cfg(feature = "recipients")]
+pub use recipient::{Identity, Recipient};
+pub use salvage::{Salvage, Salvaged};
 pub use seal::{GROUP_SEGMENTS, GroupDigest, SealBuilder};
 pub use sealer::FileSealer;
 pub use stream::{StreamOpener, StreamSealer};

@@ -82,6 +82,7 @@ fn every_kind_of_slot_opens_with_its_own_credential_only() {
         password: true,
         password_and_link: true,
         link: true,
+        identity: false,
     };
     assert_eq!(needs(&parsed), all);
 }
@@ -182,7 +183,7 @@ fn k1_the_package_of_path_and_keyring_must_be_the_same() {
 fn k1_unknown_slots_are_carried_and_authenticated() {
     // A later version seals a keyring with a kind of slot that this one does not know.
     let mut package = Package::new(1);
-    let keyring = insert_slot(&three_slots(&mut package), &[3, 0, 0, 8, 1, 2, 3, 4]);
+    let keyring = insert_slot(&three_slots(&mut package), &[9, 0, 0, 8, 1, 2, 3, 4]);
     let parsed = Keyring::parse(&keyring).ok().unwrap();
     assert_eq!(parsed.slots().count(), 4);
     // Without the key its MAC cannot be made right, so a client refuses it.
@@ -379,7 +380,7 @@ fn p1_a_relay_that_requires_a_password_refuses_other_slots() {
     };
     let check = |bytes: &[u8], policy| Keyring::parse(bytes).ok().unwrap().check_policy(policy);
     let mixed = three_slots(&mut package);
-    let unknown = insert_slot(&package.keyring, &[3, 0, 0, 8, 1, 2, 3, 4]);
+    let unknown = insert_slot(&package.keyring, &[9, 0, 0, 8, 1, 2, 3, 4]);
     assert_eq!(check(&package.keyring, required), Ok(()));
     assert_eq!(check(&mixed, required), Err(FormatError::PasswordRequired));
     assert_eq!(

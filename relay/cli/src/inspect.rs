@@ -152,6 +152,7 @@ fn slot_words(kind: SlotKind) -> String {
             cost.passes
         ),
         SlotKind::Link => "the link".to_owned(),
+        SlotKind::Recipient => "a recipient's secret key".to_owned(),
         SlotKind::Unknown(number) => format!("something of a newer version (type {number})"),
     }
 }
@@ -163,6 +164,7 @@ fn slot_json(kind: SlotKind) -> Value {
             "passes": cost.passes, "parallelism": cost.parallelism,
         }),
         SlotKind::Link => json!({ "kind": "link" }),
+        SlotKind::Recipient => json!({ "kind": "recipient" }),
         SlotKind::Unknown(number) => json!({ "kind": "unknown", "type": number }),
     }
 }

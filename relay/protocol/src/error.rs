@@ -66,6 +66,8 @@ impl Code {
                 | Self::NotFound
                 | Self::Expired
                 | Self::Conflict
+                | Self::KeyringChanged
+                | Self::ContentProtectionRequired
                 | Self::AlreadyFinished
                 | Self::NotComplete
                 | Self::OldAttempt
@@ -140,6 +142,8 @@ codes! {
     Expired = "expired", false, "This package has expired and was deleted.";
     /// Other bytes are stored under this id (rule F3).
     Conflict = "conflict", false, "Something else is already stored under this name. Start again.";
+    /// Another keyring took its place meanwhile (rule K2).
+    KeyringChanged = "keyring_changed", false, "The package's passwords were changed meanwhile, from elsewhere. Nothing was changed now; open it again and look before you repeat it.";
     /// The package is finished and never changes.
     AlreadyFinished = "already_finished", false, "This package was already sent and cannot be changed.";
     /// Something is still missing.
@@ -164,8 +168,10 @@ codes! {
     BadPadding = "bad_padding", false, "The file's length is not padded. Update the page or program.";
     /// A key derivation cheaper than policy allows.
     KdfTooWeak = "kdf_too_weak", false, "The password is not protected well enough for this relay. Update the page or program.";
-    /// Policy demands a password.
-    PasswordRequired = "password_required", false, "This relay takes only packages protected by a password. Choose one.";
+    /// What came is no envelope at all: plain data, or half of one.
+    ContentProtectionRequired = "content_protection_required", false, "Server requires content protection. What was sent is not sealed, and nothing of it was stored. Update the page or program.";
+    /// Policy demands a password (rule P1).
+    PasswordRequired = "password_required", false, "Server requires content protection: only packages protected by a password are taken. Choose one.";
     /// Policy or format limit on length.
     TooLarge = "too_large", false, "This is larger than the relay accepts.";
     /// Too many files.
@@ -230,6 +236,14 @@ codes! {
     PasswordNeeded = "password_needed", false, "This package opens with a password. Ask the sender for it.";
     /// The link's secret is needed.
     LinkNeeded = "link_needed", false, "This package opens only with its whole link. Ask the sender for it.";
+    /// Only a recipient's secret key opens it.
+    IdentityNeeded = "identity_needed", false, "This package opens only with the secret key of one of its recipients. Choose the file that holds yours.";
+    /// None of its slots is for this secret key.
+    WrongIdentity = "wrong_identity", false, "This package was not sent to this secret key. Choose another one, or ask the sender.";
+    /// Not a recipient's text.
+    BadRecipient = "bad_recipient", false, "This is not a recipient's public key. It starts with sealift1; copy the whole of it.";
+    /// Not the text of a secret key.
+    BadIdentity = "bad_identity", false, "This is not a secret key. It starts with SEALIFT-SECRET-KEY-1; copy the whole of it.";
     /// No slot fits what was given.
     NoSlot = "no_slot", false, "Nothing in this package opens with what was given. Ask the sender.";
     /// The link's secret does not open it.

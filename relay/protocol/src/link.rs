@@ -75,6 +75,16 @@ pub struct Link {
     pub fragment: Fragment,
 }
 
+/// The address of a package, without a fragment. Nothing pins what is read through it, so it is a cut
+/// link unless a recipient's secret key opens the package (L2).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BareLink {
+    /// Scheme and authority, without a slash at the end.
+    pub relay: String,
+    /// The package.
+    pub package: PackageId,
+}
+
 /// Why a link was not understood.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -241,6 +251,25 @@ impl Link {
     }
 }
 
+impl BareLink {
+    /// Reads a receive link that has no fragment, for somebody who opens with a secret key and is
+    /// told that nothing says which package it should be (L2).
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError::NotALink`] for anything else, [`LinkError::Cut`] for a cut package id.
+    pub fn parse(text: &str) -> Result<Self, LinkError> {
+        let address = text.trim();
+        let address = address.strip_suffix('#').unwrap_or(address);
+        let (relay, path) = split_relay(address).ok_or(LinkError::NotALink)?;
+        let id = path.strip_prefix("/p/").ok_or(LinkError::NotALink)?;
+        Ok(Self {
+            relay: relay.to_owned(),
+            package: PackageId::parse(id).map_err(|_| LinkError::Cut)?,
+        })
+    }
+}
+
 /// Splits `https://host:port/path` before the path.
 fn split_relay(address: &str) -> Option<(&str, &str)> {
     let scheme = ["https://", "http://"]
@@ -385,6 +414,25 @@ mod tests {
         let bare = &url[..url.find('#').unwrap()];
         assert_eq!(reason(bare), LinkError::Cut);
         assert_eq!(reason(&format!("{bare}#")), LinkError::Cut);
+    }
+
+    #[test]
+    fn l2_a_bare_link_is_read_only_by_those_who_ask_for_one() {
+        let url = receive(None).to_url();
+        let bare = &url[..url.find('#').unwrap()];
+        let found = BareLink::parse(&format!(" {bare}#\n"));
+        let expected = BareLink {
+            relay: "https://relay.example:8443".into(),
+            package: PACKAGE,
+        };
+        assert_eq!(found, Ok(expected));
+        assert_eq!(BareLink::parse(&url), Err(LinkError::Cut));
+        assert_eq!(
+            BareLink::parse(&bare[..bare.len() - 1]),
+            Err(LinkError::Cut)
+        );
+        let manage = bare.replace("/p/", "/manage/");
+        assert_eq!(BareLink::parse(&manage), Err(LinkError::NotALink));
     }
 
     #[test]

@@ -5,23 +5,21 @@
 //!  8   1  version = 1                          R-48  32  MAC, under a key from the package key (K1)
 //!  9   1  suite = 1                            R-16  16  checksum of everything before it
 //! 10   2  number of slots, 1 to 32
-//! 12   4  R, bytes of the whole keyring        slot: type (1) | flags (1) | length (2) | ...
+//! 12   4  R, bytes of the whole keyring
 //! 16  16  package id
 //! 32   8  generation, from 1 (K2)
 //! 40  32  SHA-256 of the previous keyring, zeros for the first
 //! 72   8  zeros
 //! ```
 //!
-//! Slots of an unknown type are kept, so that an older client can open a keyring by the slots it
-//! knows; policy may refuse them (P1).
+//! Slots are read in `slot.rs`.
 
 use super::read::{Fields, checked, exact, opening};
-use super::{CHECKSUM_BYTES, FormatError};
+use super::slot::read_slot;
+use super::{CHECKSUM_BYTES, FormatError, KdfLimits, Slot, SlotKind};
 use crate::ids::PackageId;
 use crate::limits::{
-    KDF_MEMORY_KIB_MAX, KDF_PARALLELISM_MAX, KDF_PASSES_MAX, KDF_WORK_KIB_MAX,
-    KDF_WORK_KIB_SUM_MAX, KEYRING_BYTES_MAX, PASSWORD_SLOT_COUNT_MAX, SLOT_BYTES_MAX,
-    SLOT_COUNT_MAX,
+    KDF_WORK_KIB_SUM_MAX, KEYRING_BYTES_MAX, PASSWORD_SLOT_COUNT_MAX, SLOT_COUNT_MAX,
 };
 
 /// Opens a keyring: PNG's trick, so that a file mangled by a text transfer shows at once.
@@ -30,19 +28,6 @@ pub(super) const MAGIC: [u8; 8] = *b"\x89SLK\r\n\x1a\n";
 pub const KEYRING_FIXED_BYTES: usize = HEADER_BYTES + MAC_BYTES + CHECKSUM_BYTES;
 const HEADER_BYTES: usize = 80;
 const MAC_BYTES: usize = 32;
-
-/// Type byte of a slot that a password opens.
-pub const PASSWORD_SLOT_TYPE: u8 = 1;
-/// Type byte of a slot that the link's secret opens alone.
-pub const LINK_SLOT_TYPE: u8 = 2;
-/// Bytes of a slot of either type.
-pub const WRAP_SLOT_BYTES: usize = 128;
-/// Leading bytes of such a slot that enter its key derivation: type, flags, cost and salt.
-pub const SLOT_BOUND_BYTES: usize = 48;
-/// The only key derivation: Argon2id, version 0x13.
-const KDF_ARGON2ID: u8 = 1;
-/// Flag of a password slot: the link's secret is needed as well.
-const FLAG_LINK: u8 = 1;
 
 /// A parsed keyring. Its form is right; nothing is known yet about who made it.
 #[derive(Clone, Copy)]
@@ -54,113 +39,11 @@ pub struct Keyring<'a> {
     slots: &'a [u8],
 }
 
-/// What opens a slot.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum SlotKind {
-    /// A password, and with `link` the link's secret as well.
-    Password {
-        /// What a try costs.
-        cost: KdfCost,
-        /// Whether the link's secret is needed too.
-        link: bool,
-    },
-    /// The link's secret alone.
-    Link,
-    /// A type of a later version, by its number.
-    Unknown(u8),
-}
-
-/// One slot of a keyring.
-#[derive(Clone, Copy)]
-pub struct Slot<'a> {
-    /// What opens it.
-    pub kind: SlotKind,
-    /// All its bytes.
-    pub bytes: &'a [u8],
-}
-
-/// The cost of one Argon2id run.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct KdfCost {
-    /// Memory in KiB (m).
-    pub memory_kib: u32,
-    /// Passes over it (t).
-    pub passes: u16,
-    /// Lanes (p).
-    pub parallelism: u8,
-}
-
-impl KdfCost {
-    /// What writers use unless told otherwise: 64 MiB, 3 passes, 1 lane. About 0.3 s in a browser.
-    pub const DEFAULT: Self = Self {
-        memory_kib: 64 << 10,
-        passes: 3,
-        parallelism: 1,
-    };
-    /// For those who wait longer: 256 MiB, 3 passes. Phones may lack the memory.
-    pub const STRONG: Self = Self {
-        memory_kib: 256 << 10,
-        passes: 3,
-        parallelism: 1,
-    };
-
-    /// Memory times passes, in KiB: what an estimate of time scales with.
-    #[must_use]
-    pub fn work_kib(&self) -> u64 {
-        u64::from(self.memory_kib) * u64::from(self.passes)
-    }
-}
-
-/// Which costs a reader accepts. The ceilings are the same for everybody; production code has one
-/// floor and no way to lower it.
-#[derive(Clone, Copy, Debug)]
-pub struct KdfLimits {
-    floor: bool,
-}
-
-impl KdfLimits {
-    /// At least 46 MiB with one pass, or 64 MiB with two or more.
-    pub const PRODUCTION: Self = Self { floor: true };
-
-    /// No floor, so that tests need not spend a second on each password.
-    #[cfg(any(test, feature = "cheap-kdf-for-tests"))]
-    pub const CHEAP_FOR_TESTS: Self = Self { floor: false };
-
-    /// Checks one slot's cost.
-    ///
-    /// # Errors
-    ///
-    /// [`FormatError::KdfTooExpensive`] over a ceiling, [`FormatError::KdfTooWeak`] under the floor.
-    pub fn check(&self, cost: KdfCost) -> Result<(), FormatError> {
-        let KdfCost {
-            memory_kib,
-            passes,
-            parallelism,
-        } = cost;
-        if memory_kib > KDF_MEMORY_KIB_MAX
-            || passes > KDF_PASSES_MAX
-            || parallelism > KDF_PARALLELISM_MAX
-            || cost.work_kib() > KDF_WORK_KIB_MAX
-        {
-            return Err(FormatError::KdfTooExpensive);
-        }
-        let memory_kib_min = match (self.floor, passes) {
-            (_, 0) => return Err(FormatError::KdfTooWeak),
-            (true, 1) => 46 << 10,
-            (true, _) => 64 << 10,
-            (false, _) => 8 * u32::from(parallelism),
-        };
-        if parallelism == 0 || memory_kib < memory_kib_min {
-            return Err(FormatError::KdfTooWeak);
-        }
-        Ok(())
-    }
-}
-
 /// What a relay demands of a keyring (P1).
 #[derive(Clone, Copy, Debug)]
 pub struct KeyringPolicy {
-    /// Refuse keyrings in which any slot opens without a password or is of unknown kind.
+    /// Refuse keyrings in which any slot opens by the link alone or is of unknown kind. A
+    /// recipient's key protects as a password does.
     pub password_required: bool,
     /// Accepted costs.
     pub kdf: KdfLimits,
@@ -307,7 +190,7 @@ impl<'a> Keyring<'a> {
     }
 
     /// Checks what a relay demands: costs, and with protection required that every slot needs a
-    /// password (P1).
+    /// password or a recipient's key (P1).
     ///
     /// # Errors
     ///
@@ -315,60 +198,12 @@ impl<'a> Keyring<'a> {
     pub fn check_policy(&self, policy: KeyringPolicy) -> Result<(), FormatError> {
         self.check_cost(policy.kdf)?;
         let mut kinds = self.slots().map(|slot| slot.kind);
-        if policy.password_required && !kinds.all(|kind| matches!(kind, SlotKind::Password { .. }))
-        {
+        let protects = |kind| matches!(kind, SlotKind::Password { .. } | SlotKind::Recipient);
+        if policy.password_required && !kinds.all(protects) {
             return Err(FormatError::PasswordRequired);
         }
         Ok(())
     }
-}
-
-fn read_slot(bytes: &[u8]) -> Result<(Slot<'_>, &[u8]), FormatError> {
-    let damaged = FormatError::DamagedKeyring;
-    let mut fields = Fields::new(bytes, damaged);
-    let slot_type = fields.u8()?;
-    let flags = fields.u8()?;
-    let length = fields.u16()?;
-    if !(4..=SLOT_BYTES_MAX).contains(&length) {
-        return Err(damaged);
-    }
-    let (slot, rest) = bytes.split_at_checked(usize::from(length)).ok_or(damaged)?;
-    let known = matches!(slot_type, PASSWORD_SLOT_TYPE | LINK_SLOT_TYPE);
-    if known && slot.len() != WRAP_SLOT_BYTES {
-        return Err(damaged);
-    }
-    let kind = match slot_type {
-        PASSWORD_SLOT_TYPE => password_kind(&mut fields, flags)?,
-        LINK_SLOT_TYPE => {
-            if flags != 0 {
-                return Err(FormatError::UnknownVersion);
-            }
-            fields.zeros(12)?;
-            SlotKind::Link
-        }
-        other => SlotKind::Unknown(other),
-    };
-    Ok((Slot { kind, bytes: slot }, rest))
-}
-
-/// `kdf (1) | p (1) | t (2) | m (4) | zeros (4)` after type, flags and length.
-fn password_kind(fields: &mut Fields<'_>, flags: u8) -> Result<SlotKind, FormatError> {
-    if flags & !FLAG_LINK != 0 || fields.u8()? != KDF_ARGON2ID {
-        return Err(FormatError::UnknownVersion);
-    }
-    let parallelism = fields.u8()?;
-    let passes = fields.u16()?;
-    let memory_kib = fields.u32()?;
-    fields.zeros(4)?;
-    let cost = KdfCost {
-        memory_kib,
-        passes,
-        parallelism,
-    };
-    Ok(SlotKind::Password {
-        cost,
-        link: flags & FLAG_LINK != 0,
-    })
 }
 
 /// What opens a new keyring.
@@ -406,51 +241,3 @@ impl KeyringHeader {
         Some(bytes)
     }
 }
-
-impl SlotKind {
-    /// The first 48 bytes of a new slot: what enters its key derivation. `None` for unknown kinds.
-    #[must_use]
-    pub fn write(&self, salt: &[u8; 32]) -> Option<[u8; SLOT_BOUND_BYTES]> {
-        let length = (WRAP_SLOT_BYTES as u16).to_be_bytes();
-        let mut slot = [0; SLOT_BOUND_BYTES];
-        let (fields, end) = slot.split_first_chunk_mut::<16>()?;
-        end.copy_from_slice(salt);
-        *fields = match *self {
-            Self::Password { cost, link } => {
-                let [m0, m1, m2, m3] = cost.memory_kib.to_be_bytes();
-                let [t0, t1] = cost.passes.to_be_bytes();
-                let flags = if link { FLAG_LINK } else { 0 };
-                let p = cost.parallelism;
-                [
-                    PASSWORD_SLOT_TYPE,
-                    flags,
-                    length[0],
-                    length[1],
-                    KDF_ARGON2ID,
-                    p,
-                    t0,
-                    t1,
-                    m0,
-                    m1,
-                    m2,
-                    m3,
-                    0,
-                    0,
-                    0,
-                    0,
-                ]
-            }
-            Self::Link => {
-                let mut fields = [0; 16];
-                fields[0] = LINK_SLOT_TYPE;
-                fields[2..4].copy_from_slice(&length);
-                fields
-            }
-            Self::Unknown(_) => return None,
-        };
-        Some(slot)
-    }
-}
-
-#[cfg(all(feature = "cheap-kdf-for-tests", not(debug_assertions)))]
-compile_error!("the feature cheap-kdf-for-tests is for tests; a release build must not have it");

@@ -15,6 +15,7 @@
 //!
 //! Start with [`Keyring`] and [`Head`], then [`Geometry`].
 
+mod cost;
 mod draft;
 mod error;
 mod framing;
@@ -24,7 +25,9 @@ mod keyring;
 mod layout;
 mod padding;
 mod read;
+mod slot;
 
+pub use cost::{KdfCost, KdfLimits};
 pub use draft::{DRAFT_HEADER_BYTES, DraftHeader};
 pub use error::FormatError;
 pub use framing::PartReader;
@@ -33,12 +36,13 @@ pub use head::{
     CORE_BYTES, FLOE_HEADER_BYTES, FLOE_PARAMETERS, Head, Role, head_bytes, head_bytes_for,
     write_core,
 };
-pub use keyring::{
-    KEYRING_FIXED_BYTES, KdfCost, KdfLimits, Keyring, KeyringHeader, KeyringPolicy, LINK_SLOT_TYPE,
-    PASSWORD_SLOT_TYPE, SLOT_BOUND_BYTES, Slot, SlotKind, WRAP_SLOT_BYTES, keyring_bytes,
-};
+pub use keyring::{KEYRING_FIXED_BYTES, Keyring, KeyringHeader, KeyringPolicy, keyring_bytes};
 pub use layout::{FileSection, Layout, LayoutScanner};
 pub use padding::{is_padded, padded_bytes};
+pub use slot::{
+    KEM_CIPHERTEXT_BYTES, RECIPIENT_SLOT_BYTES, SLOT_SALT_BYTES, Slot, SlotKind, SlotParts,
+    WRAP_SLOT_BYTES,
+};
 
 /// The crate's limits, with lengths of this format as the `usize` that slices want.
 pub mod limits {
