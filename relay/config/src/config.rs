@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use sealift_docroot::{DocrootError, DocrootSettings, DocrootUrl, SystemDefaults};
+
 use crate::protection::{Own, Protection};
-use crate::settings::{Docroot, Settings, User};
-use crate::value::Secret;
+use crate::settings::{Docroot, Settings, Trunk, User};
 
 /// The docroot of senders without a user.
 pub const DEFAULT_DOCROOT: &str = "default";
@@ -19,18 +20,22 @@ pub struct Config {
     pub docroots: BTreeMap<String, Docroot>,
     /// Users by name.
     pub users: BTreeMap<String, User>,
+    /// Trunks by name.
+    pub trunks: BTreeMap<String, Trunk>,
+    /// System-wide values of S3 docroots, from the settings or from `s3.properties`.
+    pub s3: SystemDefaults,
 }
 
 impl From<Settings> for Config {
     /// Settings without users, and with the one docroot in the data folder.
     fn from(settings: Settings) -> Self {
-        let mut config = Self {
+        Self {
             settings,
-            docroots: BTreeMap::new(),
+            docroots: BTreeMap::from([(DEFAULT_DOCROOT.to_owned(), Docroot::default())]),
             users: BTreeMap::new(),
-        };
-        config.add_default_docroot();
-        config
+            trunks: BTreeMap::new(),
+            s3: SystemDefaults::default(),
+        }
     }
 }
 
@@ -56,14 +61,17 @@ impl Config {
         }
     }
 
-    pub(crate) fn add_default_docroot(&mut self) {
-        let folder = self.settings.data.join("docroot");
-        self.docroots
-            .entry(DEFAULT_DOCROOT.to_owned())
-            .or_insert_with(|| Docroot {
-                url: Secret::new(format!("file://{}", folder.display())),
-                ..Docroot::default()
-            });
+    /// Where a docroot is and how it stores, with the system-wide values where its URL is silent.
+    ///
+    /// # Errors
+    ///
+    /// [`DocrootError::Settings`]; not for a configuration that was loaded, since loading checks it.
+    pub fn docroot(&self, name: &str) -> Result<DocrootSettings, DocrootError> {
+        let url = self.docroots.get(name).map(|docroot| docroot.url.expose());
+        match url {
+            None | Some("") => Ok(DocrootSettings::Folder(self.settings.data.join("docroot"))),
+            Some(url) => DocrootUrl::parse(url, &self.s3),
+        }
     }
 }
 

@@ -98,14 +98,16 @@ keys! {
     live server_side_encryption: Option<String> = None, like "AWS_KMS";
     /// The KMS key of S3 docroots whose URL names no encryption: key ARN, key id, alias or alias ARN.
     live server_side_encryption_aws_kms_key_id: Option<String> = None, like "alias/sealift";
+    /// Whether S3 makes one KMS key of the bucket instead of asking the service at every request.
+    live bucket_key: Option<bool> = None, like "true";
     /// Storage class of S3 docroots whose URL names none.
     live storage_class: Option<String> = None, like "STANDARD";
-    /// A file in the form of Aspera's s3.properties with the three settings above. They win over it.
+    /// A file in the form of Aspera's s3.properties, instead of the four settings above.
     live s3_properties: Option<PathBuf> = None, like "/etc/sealift/s3.properties";
 }
 
 keys! {
-    /// A docroot: `[docroots.NAME]`. Without any there is one, `default`, in the data folder.
+    /// A docroot: `[docroots.NAME]`. The one named `default` is always there; without `url` it is in the data folder.
     pub struct Docroot;
 
     /// Where it is: file:///PATH or s3://HOST/BUCKET/PATH?server-side-encryption=AWS_KMS.
@@ -124,6 +126,8 @@ keys! {
 
     /// Name of the docroot that keeps what this user's grants send.
     live docroot: String = String::new(), like "archive";
+    /// Name of the trunk whose capacity the user's uploads share.
+    live trunk: Option<String> = None, like "office";
     /// Most sealed bytes that all packages of this user may have together.
     live quota_bytes: Option<u64> = None, like "1TiB";
     /// The user's own content protection, where protection_may_differ allows it.
@@ -132,4 +136,16 @@ keys! {
     live strong_password_required: Option<bool> = None, like "true";
     /// The user's own rule for strong passwords.
     live password_rule: Option<PasswordRule> = None, like "sealift";
+}
+
+keys! {
+    /// A trunk: `[trunks.NAME]`, a rate that all uploads of its users share.
+    pub struct Trunk;
+
+    /// Its number where the configuration came from Aspera: 1 to 255.
+    live id: Option<u32> = None, like "108";
+    /// Kilobits in a second that all its users' uploads have together.
+    live capacity_kbps: u32 = 50_000;
+    /// Whether it holds.
+    live on: bool = true;
 }
