@@ -23,8 +23,11 @@ use crate::Error;
 use crate::kdf::{expand, extract};
 
 const LABEL: &[u8] = b"sealift/v1 ";
-/// Bytes of an exported package key.
-const EXPORT_BYTES: usize = 48;
+/// An exported key: what it may do (1), package id (16), key (32).
+const EXPORT_BYTES: usize = 49;
+const OPENS: u8 = 1;
+const SEALS: u8 = 2;
+const NO_EXPORT: Error = Error::Misuse("these bytes are not an exported key that may do this");
 
 /// Opens everything in a package. Has no `Debug`; wiped when dropped.
 ///
@@ -71,32 +74,60 @@ impl PackageKey {
     /// Package id and key, to be handed to another worker of the same client. Secret.
     #[must_use]
     pub fn export(&self) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(EXPORT_BYTES));
-        bytes.extend_from_slice(&self.package.0);
-        bytes.extend_from_slice(&*self.key);
-        bytes
+        self.0.export_as(SEALS)
     }
 
     /// The inverse of [`PackageKey::export`].
     ///
     /// # Errors
     ///
-    /// [`Error::Misuse`] for other bytes than an export.
+    /// [`Error::Misuse`] for other bytes than an export, and for that of a key that only opens (K3).
     pub fn import(bytes: &[u8]) -> Result<Self, Error> {
-        let misuse = Error::Misuse("these bytes are not an exported package key");
-        let bytes: &[u8; EXPORT_BYTES] = bytes.try_into().map_err(|_| misuse)?;
-        let (package, key) = bytes.split_first_chunk().ok_or(misuse)?;
-        let key = Zeroizing::new(key.try_into().map_err(|_| misuse)?);
-        Ok(Self(OpeningKey {
-            package: PackageId(*package),
-            key,
-        }))
+        match OpeningKey::read(bytes)? {
+            (SEALS, key) => Ok(Self(key)),
+            _ => Err(NO_EXPORT),
+        }
     }
 }
 
 impl OpeningKey {
     pub(crate) fn from_slot(package: PackageId, key: Zeroizing<[u8; 32]>) -> Self {
         Self { package, key }
+    }
+
+    /// Package id and key, to be handed to another worker of the same client. Secret. Does not become
+    /// a [`PackageKey`] again (K3).
+    #[must_use]
+    pub fn export(&self) -> Zeroizing<Vec<u8>> {
+        self.export_as(OPENS)
+    }
+
+    /// The inverse of [`OpeningKey::export`] and of [`PackageKey::export`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Misuse`] for other bytes.
+    pub fn import(bytes: &[u8]) -> Result<Self, Error> {
+        Self::read(bytes).map(|(_, key)| key)
+    }
+
+    fn export_as(&self, right: u8) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(EXPORT_BYTES));
+        bytes.push(right);
+        bytes.extend_from_slice(&self.package.0);
+        bytes.extend_from_slice(&*self.key);
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Result<(u8, Self), Error> {
+        let bytes: &[u8; EXPORT_BYTES] = bytes.try_into().map_err(|_| NO_EXPORT)?;
+        let (right, rest) = bytes.split_first().ok_or(NO_EXPORT)?;
+        let (package, key) = rest.split_first_chunk().ok_or(NO_EXPORT)?;
+        let key = Zeroizing::new(key.try_into().map_err(|_| NO_EXPORT)?);
+        match *right {
+            SEALS | OPENS => Ok((*right, Self::from_slot(PackageId(*package), key))),
+            _ => Err(NO_EXPORT),
+        }
     }
 
     /// The package that this key opens.

@@ -53,6 +53,20 @@ impl Checksum for LongBech32m {
 pub struct Recipient(EncapsulationKey);
 
 impl Recipient {
+    /// Reads a file of recipients: one on each line; empty lines and lines that start with `#` do not
+    /// matter.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadRecipient`] for any other line, and for a file without one.
+    pub fn parse_file(text: &str) -> Result<Vec<Self>, Error> {
+        let recipients: Vec<Self> = key_lines(text).map(str::parse).collect::<Result<_, _>>()?;
+        if recipients.is_empty() {
+            return Err(Error::BadRecipient);
+        }
+        Ok(recipients)
+    }
+
     /// What people compare: eight groups of four hex digits, 16 bytes of a hash of the public key.
     #[must_use]
     pub fn fingerprint(&self) -> String {
@@ -150,16 +164,26 @@ impl Identity {
     ///
     /// [`Error::BadIdentity`] for any other line, and for a file without one.
     pub fn parse_file(text: &str) -> Result<Vec<Self>, Error> {
-        let lines = text.lines().map(str::trim);
-        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let identities: Vec<Self> = lines.map(Self::parse).collect::<Result<_, _>>()?;
+        let identities: Vec<Self> = key_lines(text).map(Self::parse).collect::<Result<_, _>>()?;
         if identities.is_empty() {
             return Err(Error::BadIdentity);
         }
         Ok(identities)
     }
 
-    /// The text to keep in a file. Secret.
+    /// A whole file: the recipient as a comment, then the secret key. Secret.
+    #[must_use]
+    pub fn to_file_text(&self) -> Zeroizing<String> {
+        let recipient = self.recipient().to_string();
+        let secret = self.to_secret_text();
+        let mut text = Zeroizing::new(String::with_capacity(recipient.len() + secret.len() + 64));
+        for piece in ["# public key: ", &recipient, "\n", &secret, "\n"] {
+            text.push_str(piece);
+        }
+        text
+    }
+
+    /// The secret key as one line of text. Secret.
     #[must_use]
     pub fn to_secret_text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(128));
@@ -194,6 +218,13 @@ impl IdentityOpener {
         shared.zeroize();
         Some(secret)
     }
+}
+
+/// The lines of a file that are keys.
+fn key_lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 /// The bytes of a text with this prefix and an intact checksum.

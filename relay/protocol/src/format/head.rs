@@ -24,7 +24,8 @@ use crate::limits::{
     PADDED_BYTES_MAX, SEGMENT_BYTES,
 };
 
-pub(super) const MAGIC: [u8; 8] = *b"\x89SLH\r\n\x1a\n";
+/// Opens a head. Who looks for what is left of a damaged file looks for this.
+pub const HEAD_MAGIC: [u8; 8] = *b"\x89SLH\r\n\x1a\n";
 /// Bytes of the core.
 pub const CORE_BYTES: usize = 96;
 /// Bytes of the FLOE header.
@@ -69,7 +70,7 @@ pub struct Head<'a> {
 /// fewer than 16 bytes, [`FormatError::DamagedHead`] for an impossible length.
 pub fn head_bytes(first: &[u8]) -> Result<u32, FormatError> {
     let mut fields = Fields::new(first, FormatError::CutShort);
-    opening(&mut fields, MAGIC)?;
+    opening(&mut fields, HEAD_MAGIC)?;
     fields.u16()?;
     let announced = fields.u32()?;
     let metadata = (announced as usize)
@@ -238,7 +239,7 @@ pub fn write_core(
     };
     let padded_bytes = geometry.map_or(0, |geometry| geometry.padded_bytes());
     let fields: [&[u8]; 10] = [
-        &MAGIC,
+        &HEAD_MAGIC,
         &[super::VERSION, super::SUITE],
         &flags.to_be_bytes(),
         &head_bytes.to_be_bytes(),

@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::head::MAGIC;
+use super::head::HEAD_MAGIC;
 use super::{FormatError, Geometry, Head, Keyring, Role, head_bytes, keyring_bytes};
 use crate::ids::{FileId, PackageId};
 
@@ -108,7 +108,7 @@ impl LayoutScanner {
                 self.state = State::PeekHead;
             }
             State::PeekHead => {
-                if self.follows_a_file() && !bytes.iter().zip(&MAGIC).all(|(a, b)| a == b) {
+                if self.follows_a_file() && !bytes.iter().zip(&HEAD_MAGIC).all(|(a, b)| a == b) {
                     return Err(FormatError::TrailingBytes);
                 }
                 self.state = State::Head(u64::from(head_bytes(bytes)?));

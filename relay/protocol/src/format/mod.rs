@@ -33,8 +33,8 @@ pub use error::FormatError;
 pub use framing::PartReader;
 pub use geometry::{Geometry, SEAL_MAGIC, read_segment_prefix, seal_prefix};
 pub use head::{
-    CORE_BYTES, FLOE_HEADER_BYTES, FLOE_PARAMETERS, Head, Role, head_bytes, head_bytes_for,
-    write_core,
+    CORE_BYTES, FLOE_HEADER_BYTES, FLOE_PARAMETERS, HEAD_MAGIC, Head, Role, head_bytes,
+    head_bytes_for, write_core,
 };
 pub use keyring::{KEYRING_FIXED_BYTES, Keyring, KeyringHeader, KeyringPolicy, keyring_bytes};
 pub use layout::{FileSection, Layout, LayoutScanner};

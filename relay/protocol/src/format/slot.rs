@@ -106,7 +106,8 @@ impl<'a> Slot<'a> {
 
 impl SlotKind {
     /// Bytes of a slot of this kind; `None` for an unknown one.
-    fn slot_bytes(self) -> Option<usize> {
+    #[must_use]
+    pub fn slot_bytes(self) -> Option<usize> {
         match self {
             Self::Password { .. } | Self::Link => Some(WRAP_SLOT_BYTES),
             Self::Recipient => Some(RECIPIENT_SLOT_BYTES),
