@@ -16,6 +16,7 @@ mod memory;
 mod pipes;
 mod refusals;
 mod resume;
+mod salvage;
 mod secrecy;
 mod source_changes;
 mod storage;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+use crate::pipeline::Workers;
 use crate::secret::{Given, LinkSource, PasswordSource};
 
 /// Seals files so that nobody on the way can read them, and sends them by link.
@@ -79,6 +80,8 @@ pub(crate) struct Encrypt {
     /// Make a strong password and print it
     #[arg(long, group = "password")]
     pub(crate) generate_password: bool,
+    #[command(flatten)]
+    pub(crate) cores: Cores,
 }
 
 #[derive(Debug, Args)]
@@ -92,10 +95,15 @@ pub(crate) struct Decrypt {
     /// Replace files that exist
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// Keep what is good of a damaged file, as NAME.salvaged, and list what is lost
+    #[arg(long)]
+    pub(crate) salvage: bool,
     #[command(flatten)]
     pub(crate) password: PasswordArguments,
     #[command(flatten)]
     pub(crate) link: LinkArguments,
+    #[command(flatten)]
+    pub(crate) cores: Cores,
 }
 
 #[derive(Debug, Args)]
@@ -169,6 +177,8 @@ pub(crate) struct Receive {
     pub(crate) password: PasswordArguments,
     #[command(flatten)]
     pub(crate) network: Network,
+    #[command(flatten)]
+    pub(crate) cores: Cores,
 }
 
 #[derive(Debug, Args)]
@@ -277,6 +287,21 @@ pub(crate) struct Network {
     /// Trust the certificates in this PEM file as well
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) ca: Option<PathBuf>,
+}
+
+/// How much of the computer a command may use.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Cores {
+    /// Seal or open on this many cores [default: all, at most 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) threads: Option<u16>,
+}
+
+impl Cores {
+    /// Workers to start.
+    pub(crate) fn workers(self) -> Workers {
+        Workers::new(self.threads)
+    }
 }
 
 /// A whole number with a unit: `90s`, `30m`, `12h`, `7d`, `4w`.

@@ -17,9 +17,8 @@ use serde_json::json;
 use crate::failure::{Cause, Failure, Result};
 use crate::names::{SafePath, part_name};
 use crate::part::{PartFile, write_at};
-use crate::progress::Progress;
+use crate::pipeline::Run;
 use crate::seal::{Seal, unwritable};
-use crate::stop::Stop;
 use crate::target::{Target, time_from_ms};
 use crate::terminal::{Terminal, printable, printable_lines};
 use crate::unseal::{Source, open_body};
@@ -251,8 +250,7 @@ impl Contents {
         sealed: usize,
         opener: &FileOpener,
         source: &mut dyn Source,
-        progress: &Progress,
-        stop: &Stop,
+        run: Run<'_>,
     ) -> Result<()> {
         if !self.mark_written(sealed) {
             return Err(Failure::shared(Code::ContentMismatch));
@@ -265,7 +263,7 @@ impl Contents {
                 pack.extend_from_slice(plain);
                 Ok(())
             };
-            open_body(opener, &[], source, keep, accept, progress, stop)?;
+            open_body(opener, &[], source, keep, accept, run)?;
             for member in members {
                 if !self.is_here(*member) {
                     self.write_member(*member, &pack)?;
@@ -281,7 +279,7 @@ impl Contents {
                 let part = target.begin(&self.paths[file], &self.part_name(file))?;
                 let mut offset = 0;
                 let write = |_: &Pair, plain: &[u8]| append(&part, plain, &mut offset);
-                open_body(opener, &[], source, write, accept, progress, stop)?;
+                open_body(opener, &[], source, write, accept, run)?;
                 self.finish(file, part)
             }
             Output::Stdout => {
@@ -291,7 +289,7 @@ impl Contents {
                         .write_all(plain)
                         .map_err(|error| Failure::stdout(&error))
                 };
-                open_body(opener, &[], source, write, accept, progress, stop)?;
+                open_body(opener, &[], source, write, accept, run)?;
                 stdout.flush().map_err(|error| Failure::stdout(&error))
             }
         }

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, BufReader};
 
-use sealift_envelope::{FileOpener, Manifest, OpeningKey, StreamOpener};
+use sealift_envelope::{FileOpener, Manifest, OpeningKey, PackageKey, StreamOpener};
 use sealift_protocol::format::{FormatError, Head, Keyring, Role, head_bytes, keyring_bytes};
 use sealift_protocol::link::{Fragment, Link, LinkSecret, Pin};
 use sealift_protocol::{Code, PackageId};
@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::arguments::{Decrypt, LinkArguments};
 use crate::contents::{Contents, Output};
 use crate::failure::{Cause, Failure, Result};
+use crate::pipeline::Run;
 use crate::progress::Progress;
 use crate::protection::open_keyring;
 use crate::secret::link_as_argument;
@@ -40,6 +41,16 @@ pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
             "Use --password-file, --password-fd or the variable SEALIFT_PASSWORD.",
         ));
     }
+    if arguments.salvage {
+        if from_pipe {
+            return Err(Failure::new(
+                Cause::Usage,
+                "a pipe cannot be salvaged, because what is damaged has to be read twice",
+                "Save it as a file first.",
+            ));
+        }
+        return crate::salvage::run(arguments, terminal);
+    }
     let (mut source, bytes): (Box<dyn Source>, Option<u64>) = if from_pipe {
         (Box::new(io::stdin()), None)
     } else {
@@ -55,22 +66,19 @@ pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
 
     let keyring =
         read_piece(source, keyring_bytes)?.ok_or_else(|| Failure::shared(Code::NotSealed))?;
-    let package = Keyring::parse(&keyring)?.package();
-    let link = local_link(&arguments.link, package)?;
-    let secret = link.as_ref().and_then(secret_of);
-    let key = open_keyring(
-        &keyring,
-        Some(package),
-        secret,
-        &arguments.password.source(),
-    )?;
+    let (key, link) = unlock(arguments, &keyring)?;
     let output = Output::open(arguments.output.as_deref(), arguments.overwrite, terminal)?;
     let stop = Stop::install();
     let progress = Progress::new(terminal, "Opening", bytes);
+    let run = Run {
+        workers: arguments.cores.workers(),
+        progress: &progress,
+        stop: &stop,
+    };
 
     let head = read_piece(source, head_bytes)?.ok_or_else(|| Failure::shared(Code::CutShort))?;
     let parsed = Head::parse(&head)?;
-    if parsed.package() != package {
+    if parsed.package() != key.package() {
         return Err(Failure::shared(Code::PackageMismatch));
     }
     let pin = link.as_ref().and_then(pin_of);
@@ -83,7 +91,7 @@ pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
             let body = read_vec(source, geometry.body_bytes())?;
             let manifest = Manifest::open(&key, &head, &body, pin)?;
             let mut contents = Contents::new(manifest, output, terminal)?;
-            open_files(&mut contents, &key, source, &progress, &stop)?;
+            open_files(&mut contents, &key, source, run)?;
             pin.is_some()
         }
         (Role::File, Some(_)) => {
@@ -91,7 +99,7 @@ pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
             let mut contents = Contents::single(&opener, output, terminal)?;
             progress.total(opener.metadata().bytes);
             contents.check_free(0)?;
-            contents.write_sealed(0, &opener, source, &progress, &stop)?;
+            contents.write_sealed(0, &opener, source, run)?;
             check_end(source)?;
             false
         }
@@ -101,8 +109,7 @@ pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
                 output,
                 source,
                 terminal,
-                &progress,
-                &stop,
+                run,
             )?;
             false
         }
@@ -112,15 +119,24 @@ pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
     tell_proof(proof, terminal)
 }
 
+/// Opens the keyring with what was given or is asked for. A link that is given must be of this package.
+pub(crate) fn unlock(arguments: &Decrypt, keyring: &[u8]) -> Result<(PackageKey, Option<Link>)> {
+    let package = Keyring::parse(keyring)?.package();
+    let link = local_link(&arguments.link, package)?;
+    let secret = link.as_ref().and_then(secret_of);
+    let password = arguments.password.source();
+    let key = open_keyring(keyring, Some(package), secret, &password)?;
+    Ok((key, link))
+}
+
 /// All files of a package, in the order of the file.
 fn open_files(
     contents: &mut Contents,
     key: &OpeningKey,
     source: &mut dyn Source,
-    progress: &Progress,
-    stop: &Stop,
+    run: Run<'_>,
 ) -> Result<()> {
-    progress.total(
+    run.progress.total(
         contents
             .manifest()
             .files
@@ -134,7 +150,7 @@ fn open_files(
     while let Some(head) = read_piece(source, head_bytes)? {
         let opener = FileOpener::new(key, &head)?;
         let sealed = contents.find(&opener)?;
-        contents.write_sealed(sealed, &opener, source, progress, stop)?;
+        contents.write_sealed(sealed, &opener, source, run)?;
     }
     contents.check_complete()
 }
@@ -145,8 +161,7 @@ fn open_stream(
     output: Output,
     source: &mut dyn Source,
     terminal: &Terminal,
-    progress: &Progress,
-    stop: &Stop,
+    run: Run<'_>,
 ) -> Result<()> {
     let contents = Contents::of_stream(&opener, output, terminal)?;
     contents.check_free(0)?;
@@ -154,7 +169,7 @@ fn open_stream(
         let mut sealed = vec![0; PIECE_BYTES];
         let mut failed = None;
         loop {
-            stop.check()?;
+            run.stop.check()?;
             let count = match source.read(&mut sealed) {
                 Ok(0) => return Ok(opener.finish()?),
                 Ok(count) => count,
@@ -168,7 +183,7 @@ fn open_stream(
                 (_, Some(failure)) => return Err(failure),
                 (pushed, None) => pushed?,
             }
-            progress.add(count as u64);
+            run.progress.add(count as u64);
         }
     })
 }
@@ -234,7 +249,7 @@ pub(crate) fn pin_of(link: &Link) -> Option<&Pin> {
 }
 
 /// Says what is proved, and no more (rule L3).
-fn tell_proof(compared_with_link: bool, terminal: &Terminal) -> Result<()> {
+pub(crate) fn tell_proof(compared_with_link: bool, terminal: &Terminal) -> Result<()> {
     let (proof, words) = if compared_with_link {
         ("link", "complete, and exactly what the link was made for")
     } else {

@@ -9,15 +9,16 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use sealift_envelope::{Metadata, StreamSealer};
-use sealift_protocol::FileId;
 use sealift_protocol::format::Role;
+use sealift_protocol::{Code, FileId};
 use serde_json::json;
 
 use crate::arguments::Encrypt;
 use crate::failure::{Cause, Failure, Result};
 use crate::names::random_part_name;
 use crate::package::{Plan, PlannedFile};
-use crate::part::PartFile;
+use crate::part::{PartFile, write_at};
+use crate::pipeline::Run;
 use crate::progress::Progress;
 use crate::protection::{NewPackage, Protection, random, rng};
 use crate::seal::{seal_body, unwritable};
@@ -114,11 +115,17 @@ impl Sealed {
         }
     }
 
-    fn write(&self, mut write: impl FnMut(&mut (dyn Write + Send)) -> Result<()>) -> Result<()> {
+    /// Writes the keyring, and after it what `write` makes.
+    fn write(
+        &self,
+        package: &NewPackage,
+        mut write: impl FnMut(&mut (dyn Write + Send)) -> Result<()>,
+    ) -> Result<()> {
         match self {
-            Self::File(part) => write(&mut part.file()),
+            Self::File(part) => beside_keyring(part, package, || write(&mut part.file())),
             Self::Stdout => {
                 let mut stdout = io::stdout();
+                put(&mut stdout, &package.keyring()?)?;
                 write(&mut stdout)?;
                 stdout.flush().map_err(|error| Failure::stdout(&error))
             }
@@ -141,6 +148,26 @@ impl Sealed {
     }
 }
 
+/// Derives the keyring from the password, which takes a moment and all of a core, while `write` seals
+/// the content behind its place.
+fn beside_keyring(
+    part: &PartFile,
+    package: &NewPackage,
+    write: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    seek(part.file(), package.keyring_bytes())?;
+    std::thread::scope(|scope| {
+        let deriving = scope.spawn(|| package.keyring());
+        write()?;
+        let misuse = || Failure::shared(Code::Misuse);
+        let keyring = deriving.join().map_err(|_| misuse())??;
+        if keyring.len() as u64 != package.keyring_bytes() {
+            return Err(misuse());
+        }
+        write_at(part.file(), &keyring, 0).map_err(|error| unwritable(&error))
+    })
+}
+
 /// One file, without a manifest: keyring, head, body.
 fn seal_single(arguments: &Encrypt, file: SourceFile, terminal: &Terminal) -> Result<()> {
     let place = arguments
@@ -153,18 +180,15 @@ fn seal_single(arguments: &Encrypt, file: SourceFile, terminal: &Terminal) -> Re
     let planned = PlannedFile::new(&package.key, Role::File, vec![file])?;
     let stop = Stop::install();
     let progress = Progress::new(terminal, "Sealing", Some(planned.bytes()));
-    sealed.write(|sink| {
-        put(sink, &package.keyring)?;
+    let run = Run {
+        workers: arguments.cores.workers(),
+        progress: &progress,
+        stop: &stop,
+    };
+    sealed.write(&package, |sink| {
         put(sink, &planned.head)?;
-        seal_body(
-            &planned.sealer,
-            &mut planned.open(),
-            &planned.place(),
-            sink,
-            &progress,
-            &stop,
-        )
-        .map(drop)
+        let (mut source, shown) = (planned.open(), planned.place());
+        seal_body(&planned.sealer, &mut source, &shown, sink, run).map(drop)
     })?;
     progress.finish();
     sealed.finish(terminal)
@@ -192,36 +216,35 @@ fn seal_package(arguments: &Encrypt, sources: Sources, terminal: &Terminal) -> R
     let room = plan
         .manifest
         .seal(&package.key, FileId(random()), &mut rng())?;
-    let manifest_offset = package.keyring.len() as u64;
+    let manifest_offset = package.keyring_bytes();
     let manifest_bytes = (room.head.len() + room.body.len()) as u64;
 
     let stop = Stop::install();
     let progress = Progress::new(terminal, "Sealing", Some(bytes_total));
-    let mut sink = part.file();
-    put(&mut sink, &package.keyring)?;
-    seek(sink, manifest_offset + manifest_bytes)?;
-    for (index, planned) in plan.files.iter().enumerate() {
-        put(&mut sink, &planned.head)?;
-        let (mut source, place) = (planned.open(), planned.place());
-        let seal = seal_body(
-            &planned.sealer,
-            &mut source,
-            &place,
-            &mut sink,
-            &progress,
-            &stop,
-        )?;
-        plan.manifest.sealed[index].seal = seal;
-    }
-    let manifest = plan
-        .manifest
-        .seal(&package.key, FileId(random()), &mut rng())?;
-    if (manifest.head.len() + manifest.body.len()) as u64 != manifest_bytes {
-        return Err(Failure::shared(sealift_protocol::Code::Misuse));
-    }
-    seek(sink, manifest_offset)?;
-    put(&mut sink, &manifest.head)?;
-    put(&mut sink, &manifest.body)?;
+    let run = Run {
+        workers: arguments.cores.workers(),
+        progress: &progress,
+        stop: &stop,
+    };
+    beside_keyring(&part, &package, || {
+        let mut sink = part.file();
+        seek(sink, manifest_offset + manifest_bytes)?;
+        for (index, planned) in plan.files.iter().enumerate() {
+            put(&mut sink, &planned.head)?;
+            let (mut source, shown) = (planned.open(), planned.place());
+            let seal = seal_body(&planned.sealer, &mut source, &shown, &mut sink, run)?;
+            plan.manifest.sealed[index].seal = seal;
+        }
+        let manifest = plan
+            .manifest
+            .seal(&package.key, FileId(random()), &mut rng())?;
+        if (manifest.head.len() + manifest.body.len()) as u64 != manifest_bytes {
+            return Err(Failure::shared(Code::Misuse));
+        }
+        seek(sink, manifest_offset)?;
+        put(&mut sink, &manifest.head)?;
+        put(&mut sink, &manifest.body)
+    })?;
     progress.finish();
     Sealed::File(part).finish(terminal)
 }
@@ -242,10 +265,9 @@ fn seal_pipe(arguments: &Encrypt, terminal: &Terminal) -> Result<()> {
     };
     let stop = Stop::install();
     let progress = Progress::new(terminal, "Sealing", None);
-    sealed.write(|sink| {
+    sealed.write(&package, |sink| {
         let (sealer, head) =
             StreamSealer::new(&package.key, FileId(random()), &metadata, &mut rng())?;
-        put(sink, &package.keyring)?;
         put(sink, &head)?;
         seal_stream(sealer, sink, &progress, &stop)
     })?;
@@ -287,7 +309,7 @@ fn protect(arguments: &Encrypt, terminal: &Terminal) -> Result<NewPackage> {
         false,
         terminal,
     )?;
-    NewPackage::create(protection)
+    Ok(NewPackage::draw(protection))
 }
 
 /// `NAME.sealift` for one folder, `files.sealift` for several things.

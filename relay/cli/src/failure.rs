@@ -42,6 +42,8 @@ pub(crate) enum Cause {
     NotSealed,
     /// A limit of the format or of the relay was passed.
     TooLarge,
+    /// `decrypt --salvage` kept what was good, and that is not everything.
+    Salvaged,
     /// The relay cannot be reached, or the connection was lost for too long.
     Network,
     /// The relay refused.
@@ -107,6 +109,12 @@ pub(crate) const CAUSES: &[(Cause, u8, &str, &str)] = &[
         15,
         "too_large",
         "over a limit of the format or the relay",
+    ),
+    (
+        Cause::Salvaged,
+        16,
+        "salvaged",
+        "decrypt --salvage: kept in part, not whole",
     ),
     (
         Cause::Network,

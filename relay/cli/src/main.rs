@@ -20,6 +20,7 @@ mod pipeline;
 mod progress;
 mod protection;
 mod receive;
+mod salvage;
 mod seal;
 mod secret;
 mod send;

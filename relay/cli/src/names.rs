@@ -10,6 +10,11 @@ use sealift_protocol::{FileId, PackageId};
 
 use crate::protection::random;
 
+/// Added to the name of what is not whole.
+const SALVAGED_ENDING: &str = ".salvaged";
+/// The longest name that disks take, in bytes.
+const NAME_BYTES_MAX: usize = 255;
+
 /// A path of plain names. Cannot be built from a string that escapes.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct SafePath {
@@ -62,6 +67,18 @@ impl SafePath {
     /// The last component.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same with `.salvaged` at its end: the name of what is not whole.
+    pub(crate) fn salvaged(&self) -> Self {
+        let mut stem = self.name.clone();
+        while stem.len() + SALVAGED_ENDING.len() > NAME_BYTES_MAX {
+            stem.pop();
+        }
+        Self {
+            folders: self.folders.clone(),
+            name: stem + SALVAGED_ENDING,
+        }
     }
 
     /// Slash-separated, for messages.

@@ -72,6 +72,12 @@ impl PartFile {
         self
     }
 
+    /// Another name, with the same rule about replacing.
+    pub(crate) fn renamed(self, name: &str, shown: PathBuf) -> Self {
+        let overwrite = self.overwrite;
+        self.named(name, shown, overwrite)
+    }
+
     /// An output file that the person named, where symbolic links and climbing are their own
     /// business. `resumed` keeps what an earlier run left under the temporary name.
     pub(crate) fn for_output(

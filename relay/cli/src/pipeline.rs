@@ -1,22 +1,45 @@
 //! Read in order, work in parallel, write in order: the one loop under sealing and opening.
 //!
-//! Memory stays flat: each worker owns one input and one output buffer, and a worker whose piece is
-//! not next to be written waits instead of taking another one.
+//! Memory stays flat: each worker owns one buffer, in which a piece is read, worked on where it lies
+//! and written, so it stays in the core's own cache; a worker whose piece is not next to be written
+//! waits instead of taking another one.
 
 use std::num::NonZero;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::failure::{Failure, Result};
+use crate::progress::Progress;
 use crate::stop::Stop;
 
 /// More workers than this gain nothing: the disk or the pipe is the limit by then.
-const WORKERS_MAX: usize = 8;
+const WORKERS_DEFAULT_MAX: usize = 8;
 
-/// Workers worth starting on this computer.
-pub(crate) fn workers() -> usize {
-    std::thread::available_parallelism()
-        .map_or(1, NonZero::get)
-        .min(WORKERS_MAX)
+/// How many workers a command may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Workers(usize);
+
+impl Workers {
+    /// As many as were asked for, or as are worth starting on this computer.
+    pub(crate) fn new(asked: Option<u16>) -> Self {
+        let available = || std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self(asked.map_or_else(|| available().min(WORKERS_DEFAULT_MAX), usize::from))
+    }
+
+    /// No more than there are pieces.
+    pub(crate) fn for_pieces(self, count: u64) -> usize {
+        self.0.min(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+}
+
+/// How a command works on content.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'a> {
+    /// By how many workers.
+    pub(crate) workers: Workers,
+    /// Shown by this.
+    pub(crate) progress: &'a Progress,
+    /// Stopped by this.
+    pub(crate) stop: &'a Stop,
 }
 
 struct Reading<R> {
@@ -33,14 +56,14 @@ struct Writing<W> {
 
 /// Runs every piece through `read`, `work` and `write`.
 ///
-/// `read` fills the buffer and describes the piece, or returns `None` at the end. `work` turns the
-/// input buffer into the output buffer and a finding. `write` gets both in the order of reading. The
-/// first failure ends the run and is returned.
+/// `read` fills the buffer and describes the piece, or returns `None` at the end. `work` changes the
+/// buffer in place and returns a finding. `write` gets both in the order of reading. A buffer comes
+/// back with what an earlier piece left in it. The first failure ends the run and is returned.
 pub(crate) fn run<P: Send, F>(
     workers: usize,
     stop: &Stop,
     read: impl FnMut(&mut Vec<u8>) -> Result<Option<P>> + Send,
-    work: impl Fn(&P, &mut Vec<u8>, &mut Vec<u8>) -> Result<F> + Sync,
+    work: impl Fn(&P, &mut [u8]) -> Result<F> + Sync,
     write: impl FnMut(P, F, &[u8]) -> Result<()> + Send,
 ) -> Result<()> {
     let reading = Mutex::new(Reading {
@@ -56,14 +79,14 @@ pub(crate) fn run<P: Send, F>(
     let turn = Condvar::new();
 
     let one_worker = || {
-        let (mut input, mut output) = (Vec::new(), Vec::new());
+        let mut buffer = Vec::new();
         loop {
             let (number, outcome) = {
                 let mut source = locked(&reading);
                 if source.ended {
                     return;
                 }
-                let piece = stop.check().and_then(|()| (source.read)(&mut input));
+                let piece = stop.check().and_then(|()| (source.read)(&mut buffer));
                 let number = source.next;
                 source.next += 1;
                 match piece {
@@ -78,10 +101,8 @@ pub(crate) fn run<P: Send, F>(
                     }
                 }
             };
-            let outcome = outcome.and_then(|piece| {
-                output.clear();
-                work(&piece, &mut input, &mut output).map(|found| (piece, found))
-            });
+            let outcome =
+                outcome.and_then(|piece| work(&piece, &mut buffer).map(|found| (piece, found)));
             let mut sink = locked(&writing);
             while sink.next != number && sink.failure.is_none() {
                 sink = turn.wait(sink).unwrap_or_else(PoisonError::into_inner);
@@ -91,7 +112,7 @@ pub(crate) fn run<P: Send, F>(
             }
             sink.next += 1;
             if let Err(failure) =
-                outcome.and_then(|(piece, found)| (sink.write)(piece, found, &output))
+                outcome.and_then(|(piece, found)| (sink.write)(piece, found, &buffer))
             {
                 sink.failure = Some(failure);
                 locked_end(&reading);
@@ -142,27 +163,27 @@ mod tests {
         let result = run(
             workers,
             &Stop::never(),
-            |input| {
+            |buffer| {
                 if next == 200 {
                     return Ok(None);
                 }
-                input.clear();
-                input.push(next);
+                buffer.clear();
+                buffer.push(next);
                 next += 1;
                 Ok(Some(u64::from(next - 1)))
             },
-            |piece, input, output| {
+            |piece, buffer| {
                 if Some(*piece) == fail_at {
                     return Err(Failure::new(Cause::Damaged, "piece", ""));
                 }
                 if piece % 7 == 0 {
                     std::thread::yield_now();
                 }
-                output.extend_from_slice(input);
+                buffer[0] = !buffer[0];
                 Ok(())
             },
-            |_, (), output| {
-                written.extend_from_slice(output);
+            |_, (), buffer| {
+                written.extend(buffer.iter().map(|byte| !byte));
                 Ok(())
             },
         );

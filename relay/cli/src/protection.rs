@@ -6,7 +6,7 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use sealift_envelope::keyring::{self, Credential, KeyringBuilder};
 use sealift_envelope::{PackageKey, Password};
-use sealift_protocol::format::{KdfCost, KdfLimits, Keyring};
+use sealift_protocol::format::{KEYRING_FIXED_BYTES, KdfCost, KdfLimits, Keyring, SLOT_SALT_BYTES};
 use sealift_protocol::link::LinkSecret;
 use sealift_protocol::{Code, PackageId};
 
@@ -17,6 +17,9 @@ use crate::terminal::Terminal;
 
 /// Guesses below which a password deserves a word, as a power of two.
 const STRONG_LOG2: f64 = 50.0;
+
+/// Bytes of a slot around what is drawn for it: fields, commitment, wrapped key.
+const SLOT_FRAME_BYTES: usize = 96;
 
 /// The operating system's generator. It cannot fail on the systems we run on once they are up.
 pub(crate) fn rng() -> UnwrapErr<SysRng> {
@@ -72,34 +75,44 @@ pub(crate) struct NewPackage {
     pub(crate) id: PackageId,
     /// Opens and seals everything in it.
     pub(crate) key: PackageKey,
-    /// The slots around that key.
-    pub(crate) keyring: Vec<u8>,
-    /// Stands in the link when there is no password.
-    pub(crate) link_secret: Option<LinkSecret>,
+    protection: Protection,
 }
 
 impl NewPackage {
-    /// Draws the keys and seals them in a keyring.
-    pub(crate) fn create(protection: Protection) -> Result<Self> {
+    /// Draws the keys.
+    pub(crate) fn draw(protection: Protection) -> Self {
         let id = PackageId(random());
-        let key = PackageKey::generate(id, &mut rng());
-        let builder = KeyringBuilder::new(&key);
-        let (builder, link_secret) = match protection {
-            Protection::Password(password) => {
-                let password = Password::new(&password)?;
-                (
-                    builder.password(&password, KdfCost::DEFAULT, None, &mut rng())?,
-                    None,
-                )
-            }
-            Protection::Link(secret) => (builder.link_secret(&secret, &mut rng())?, Some(secret)),
-        };
-        Ok(Self {
+        Self {
             id,
-            keyring: builder.build()?,
-            key,
-            link_secret,
-        })
+            key: PackageKey::generate(id, &mut rng()),
+            protection,
+        }
+    }
+
+    /// The key in its slots. Derives a key from the password: a tenth of a second and 64 MiB.
+    pub(crate) fn keyring(&self) -> Result<Vec<u8>> {
+        let builder = KeyringBuilder::new(&self.key);
+        let builder = match &self.protection {
+            Protection::Password(password) => {
+                let password = Password::new(password)?;
+                builder.password(&password, KdfCost::DEFAULT, None, &mut rng())?
+            }
+            Protection::Link(secret) => builder.link_secret(secret, &mut rng())?,
+        };
+        Ok(builder.build()?)
+    }
+
+    /// How long the keyring will be.
+    pub(crate) fn keyring_bytes(&self) -> u64 {
+        (KEYRING_FIXED_BYTES + SLOT_FRAME_BYTES + SLOT_SALT_BYTES) as u64
+    }
+
+    /// Stands in the link when there is no password.
+    pub(crate) fn link_secret(&self) -> Option<&LinkSecret> {
+        match &self.protection {
+            Protection::Password(_) => None,
+            Protection::Link(secret) => Some(secret),
+        }
     }
 }
 

@@ -8,17 +8,15 @@ use sealift_protocol::error::Code;
 use sealift_protocol::limits::{SEAL_BYTES, SEGMENT_PREFIX_BYTES};
 
 use crate::failure::{Failure, Result};
-use crate::pipeline;
-use crate::progress::Progress;
+use crate::pipeline::{self, Run};
 use crate::protection::rng;
-use crate::stop::Stop;
 
 /// The seal that ends a body.
 pub(crate) type Seal = [u8; SEAL_BYTES as usize];
 
 /// Reads the file of `sealer` from `source` and writes its body to `sink`. Returns the seal.
 ///
-/// `shown` and `place` name source and target in errors. Memory: about 1 MiB for each core.
+/// `shown` names the source in errors. Memory: 512 KiB for each worker.
 ///
 /// # Errors
 ///
@@ -28,37 +26,37 @@ pub(crate) fn seal_body(
     source: &mut (dyn Read + Send),
     shown: &Path,
     sink: &mut (dyn Write + Send),
-    progress: &Progress,
-    stop: &Stop,
+    Run {
+        workers,
+        progress,
+        stop,
+    }: Run<'_>,
 ) -> Result<Seal> {
     let count = sealer.geometry().segment_count();
     let mut next = 0;
     let mut pairs = SealBuilder::new();
-    let workers = pipeline::workers().min(usize::try_from(count).unwrap_or(usize::MAX));
     pipeline::run(
-        workers,
+        workers.for_pieces(count),
         stop,
-        |input| {
+        |buffer| {
             if next == count {
                 return Ok(None);
             }
             // Read where it will be sealed, after room for prefix and IV.
-            input.resize(sealer.geometry().segment_sealed_bytes(next) as usize, 0);
+            buffer.resize(sealer.geometry().segment_sealed_bytes(next) as usize, 0);
             let source_end = SEGMENT_PREFIX_BYTES + length(sealer.source_range(next));
-            let place = &mut input[SEGMENT_PREFIX_BYTES..source_end];
+            let place = &mut buffer[SEGMENT_PREFIX_BYTES..source_end];
             source
                 .read_exact(place)
                 .map_err(|error| unreadable(shown, &error))?;
             next += 1;
             Ok(Some(next - 1))
         },
-        |index, input, output| {
-            std::mem::swap(input, output);
-            Ok(sealer.seal_segment_in_place(*index, output, &mut rng())?)
-        },
-        |index, pair, output| {
+        |index, segment| Ok(sealer.seal_segment_in_place(*index, segment, &mut rng())?),
+        |index, pair, segment| {
             pairs.push(&pair);
-            sink.write_all(output).map_err(|error| unwritable(&error))?;
+            sink.write_all(segment)
+                .map_err(|error| unwritable(&error))?;
             progress.add(length(sealer.source_range(index)) as u64);
             Ok(())
         },

@@ -11,10 +11,8 @@ use sealift_protocol::error::Code;
 use sealift_protocol::limits::SEAL_BYTES;
 
 use crate::failure::{Failure, Result};
-use crate::pipeline;
-use crate::progress::Progress;
+use crate::pipeline::{self, Run};
 use crate::seal::Seal;
-use crate::stop::Stop;
 
 /// Where sealed bytes come from: a file, standard input, or a relay.
 pub(crate) trait Source: Read + Send {}
@@ -33,8 +31,11 @@ pub(crate) fn open_body(
     source: &mut dyn Source,
     mut write: impl FnMut(&Pair, &[u8]) -> Result<()> + Send,
     accept: impl FnOnce(&Seal) -> Result<()>,
-    progress: &Progress,
-    stop: &Stop,
+    Run {
+        workers,
+        progress,
+        stop,
+    }: Run<'_>,
 ) -> Result<()> {
     let geometry = opener.geometry();
     let count = geometry.segment_count();
@@ -49,27 +50,23 @@ pub(crate) fn open_body(
         .find(|index| opener.source_range(*index).start < bytes)
         .unwrap_or(0);
     let mut held_back = Vec::new();
-    let workers = pipeline::workers().min(usize::try_from(count - next).unwrap_or(usize::MAX));
     pipeline::run(
-        workers,
+        workers.for_pieces(count - next),
         stop,
-        |input| {
+        |buffer| {
             if next == count {
                 return Ok(None);
             }
-            input.resize(geometry.segment_sealed_bytes(next) as usize, 0);
+            buffer.resize(geometry.segment_sealed_bytes(next) as usize, 0);
             source
-                .read_exact(input)
+                .read_exact(buffer)
                 .map_err(|error| unreadable(&error))?;
             next += 1;
             Ok(Some(next - 1))
         },
-        |index, input, output| {
-            std::mem::swap(input, output);
-            Ok(opener.open_segment_in_place(*index, output)?)
-        },
-        |index, (pair, own), output| {
-            let plain = output.get(own).unwrap_or_default();
+        |index, segment| Ok(opener.open_segment_in_place(*index, segment)?),
+        |index, (pair, own), segment| {
+            let plain = segment.get(own).unwrap_or_default();
             pairs.push(&pair);
             progress.add(plain.len() as u64);
             if index >= held_from {

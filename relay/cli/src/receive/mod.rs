@@ -20,6 +20,7 @@ use crate::arguments::Receive;
 use crate::contents::{Contents, Output, tell_list};
 use crate::failure::{Cause, Failure, Result};
 use crate::network::{self, RelayAddress};
+use crate::pipeline::{Run, Workers};
 use crate::progress::Progress;
 use crate::protection::open_keyring;
 use crate::secret::link_as_argument;
@@ -136,6 +137,7 @@ pub(crate) fn run(arguments: &Receive, terminal: &Terminal) -> Result<()> {
         address,
         key,
         contents,
+        workers: arguments.cores.workers(),
         progress,
         stop,
     };
@@ -220,6 +222,7 @@ struct Receiving {
     address: Address,
     key: PackageKey,
     contents: Contents,
+    workers: Workers,
     progress: Progress,
     stop: Stop,
 }
@@ -273,6 +276,11 @@ impl Receiving {
         if self.contents.find(&opener)? != sealed {
             return Err(Failure::shared(Code::ContentMismatch));
         }
+        let run = Run {
+            workers: self.workers,
+            progress: &self.progress,
+            stop: &self.stop,
+        };
         if role == Role::File && self.contents.target().is_some() {
             let from = |offset: u64| self.remote.stream(&path, head_bytes + offset);
             return resume::receive_file(
@@ -281,11 +289,10 @@ impl Receiving {
                 &opener,
                 (!resumed).then_some(stream),
                 &from,
-                &self.progress,
-                &self.stop,
+                run,
             );
         }
         self.contents
-            .write_sealed(sealed, &opener, &mut stream, &self.progress, &self.stop)
+            .write_sealed(sealed, &opener, &mut stream, run)
     }
 }

@@ -15,7 +15,7 @@ use super::fetch::Stream;
 use crate::contents::{Contents, append};
 use crate::failure::{Cause, Failure, Result};
 use crate::part::{PartFile, write_at};
-use crate::progress::Progress;
+use crate::pipeline::Run;
 use crate::seal::Seal;
 use crate::stop::Stop;
 use crate::unseal::open_body;
@@ -31,21 +31,20 @@ pub(super) fn receive_file(
     opener: &FileOpener,
     first: Option<Stream>,
     from: &dyn Fn(u64) -> Stream,
-    progress: &Progress,
-    stop: &Stop,
+    run: Run<'_>,
 ) -> Result<()> {
     let (file, target) = contents.sole_member(sealed)?;
     let path = contents.path(file);
     let name = contents.part_name(file);
     let part = target.resume(path, &name)?;
     let notes = target.resume(path, &format!("{name}.pairs"))?;
-    let pairs = proven(opener, part.file(), notes.file(), stop)?;
+    let pairs = proven(opener, part.file(), notes.file(), run.stop)?;
     let done = pairs.len() as u64;
     let mut offset = opener.source_range(done).start.min(opener.metadata().bytes);
     if done == opener.geometry().segment_count() {
         offset = opener.metadata().bytes;
     }
-    progress.add(offset);
+    run.progress.add(offset);
     cut_to(&part, offset)?;
     start_notes(opener, &notes, &pairs)?;
     let mut noted = (OWNER_BYTES + pairs.len() * PAIR_BYTES) as u64;
@@ -62,7 +61,7 @@ pub(super) fn receive_file(
         Ok(())
     };
     let accept = |seal: &Seal| contents.check_seal(sealed, seal);
-    let outcome = open_body(opener, &pairs, &mut stream, write, accept, progress, stop);
+    let outcome = open_body(opener, &pairs, &mut stream, write, accept, run);
     match outcome {
         Ok(()) => {
             contents.finish(file, part)?;

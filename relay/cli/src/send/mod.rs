@@ -55,14 +55,14 @@ pub(crate) fn run(arguments: &Send, terminal: &Terminal) -> Result<()> {
         terminal,
     )?;
     let stop = Stop::install();
-    let package = NewPackage::create(protection)?;
+    let package = NewPackage::draw(protection);
     let owner = OwnerToken(random());
     let manage = Link {
         relay: relay.base().to_owned(),
         package: Some(package.id),
         fragment: Fragment::Manage {
             owner: owner.clone(),
-            secret: package.link_secret.clone(),
+            secret: package.link_secret().cloned(),
         },
     };
 
@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &Send, terminal: &Terminal) -> Result<()> {
         client_id: ClientId(random()),
         client_version: concat!("sealift-cli/", env!("CARGO_PKG_VERSION")).to_owned(),
         grant: grant.map(|grant| (*grant).clone()),
-        keyring: package.keyring,
+        keyring: package.keyring()?,
         draft,
         expires_in_s: arguments
             .expires
@@ -89,6 +89,7 @@ pub(crate) fn run(arguments: &Send, terminal: &Terminal) -> Result<()> {
         jitter_seed: u64::from_le_bytes(random()),
         give_up_after: Some(GIVE_UP_AFTER),
     };
+    let (id, link_secret) = (package.id, package.link_secret().cloned());
     let sender = Arc::new(Sender::new(package.key, plan));
     let progress = Progress::new(terminal, "Connecting", Some(0));
     let content = sender.content();
@@ -109,10 +110,10 @@ pub(crate) fn run(arguments: &Send, terminal: &Terminal) -> Result<()> {
     let pin = sender.pin().ok_or_else(|| Failure::shared(Code::Misuse))?;
     let receive = Link {
         relay: relay.base().to_owned(),
-        package: Some(package.id),
+        package: Some(id),
         fragment: Fragment::Receive {
             pin,
-            secret: package.link_secret,
+            secret: link_secret,
         },
     };
     tell_links(&receive, &manage, expires_at, terminal)
