@@ -46,13 +46,25 @@ pub(crate) fn provider() -> CryptoProvider {
     rustls::crypto::ring::default_provider()
 }
 
-/// Serves one certificate to everybody.
+/// Serves one certificate to everybody, until a reload replaces it.
 #[derive(Debug)]
-pub(crate) struct Fixed(pub(crate) Arc<CertifiedKey>);
+pub(crate) struct FromFiles(RwLock<Arc<CertifiedKey>>);
 
-impl ResolvesServerCert for Fixed {
+impl FromFiles {
+    pub(crate) fn new(key: Arc<CertifiedKey>) -> Self {
+        Self(RwLock::new(key))
+    }
+
+    /// Serves another one from now on; connections that stand keep theirs.
+    pub(crate) fn replace(&self, key: Arc<CertifiedKey>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = key;
+    }
+}
+
+impl ResolvesServerCert for FromFiles {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
+        let key = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(&key))
     }
 }
 

@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
+use sealift_config::Settings;
 use sealift_protocol::limits::{CONNECTIONS_MAX, HANDSHAKE_MAX, REQUEST_BYTES_MAX, REQUEST_MAX};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,7 +25,6 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use crate::budget::PerAddress;
-use crate::settings::Settings;
 use crate::stall::Stalling;
 
 /// How long requests under way may take when the relay stops.

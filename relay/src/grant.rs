@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use sealift_config::value::Value as _;
 use sealift_protocol::link::{Fragment, Link};
 
 use crate::clock;
 use crate::grants::Grants;
-use crate::settings::duration;
 
 /// What a send link allows.
 #[derive(Args, Debug)]
@@ -18,7 +18,7 @@ pub struct GrantArguments {
     #[arg(long, default_value = "./data")]
     pub data: PathBuf,
     /// How long the link can be used to begin sending.
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = Duration::read)]
     pub expires: Duration,
     /// Most sealed bytes that all packages sent with this link may have together.
     #[arg(long = "max-bytes", value_name = "BYTES", default_value_t = 1 << 40)]

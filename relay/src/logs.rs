@@ -2,10 +2,9 @@
 
 use std::io::{self, Write};
 
+use sealift_config::LogFormat;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
-
-use crate::settings::LogFormat;
 
 /// What is logged unless `RUST_LOG` says otherwise.
 const DEFAULT: &str = "info,quinn=warn,web_transport_quinn=warn,sqlx=warn";

@@ -1,10 +1,14 @@
 //! `sealift-relay`: takes sealed files, keeps them, hands them out.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use sealift_relay::{GrantArguments, Settings, grant, logs, start};
+use anyhow::bail;
+use clap::{Args, Parser, Subcommand};
+use sealift_relay::configure::{ConfigCommand, config};
+use sealift_relay::flags::Flags;
+use sealift_relay::{GrantArguments, control, grant, logs, reload, start};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Takes sealed files over WebTransport and WebSocket, keeps them, and hands them out. It cannot open them.
@@ -18,38 +22,64 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Runs the relay.
-    Serve(Box<Settings>),
+    Serve(Box<Flags>),
     /// Prints a link that lets someone send for a while.
     Grant(GrantArguments),
+    /// Shows or checks the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Makes the running relay read its configuration again.
+    Reload(Place),
+}
+
+/// Where the running relay is.
+#[derive(Args)]
+struct Place {
+    /// The configuration file of the relay.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The relay's data folder, where the configuration does not say it.
+    #[arg(long)]
+    data: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Serve(settings) => serve(*settings),
+        Command::Serve(flags) => serve(&flags),
         Command::Grant(arguments) => grant(&arguments).and_then(|link| print(&link)),
+        Command::Config(command) => config(command).and_then(|text| print(text.trim_end())),
+        Command::Reload(place) => ask_for_reload(place),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "sealift-relay: {error:#}");
+            for line in format!("{error:#}").lines() {
+                let _ = writeln!(std::io::stderr(), "sealift-relay: {line}");
+            }
             ExitCode::FAILURE
         }
     }
 }
 
 #[tokio::main]
-async fn serve(settings: Settings) -> anyhow::Result<()> {
-    logs::start(settings.log_format);
+async fn serve(flags: &Flags) -> anyhow::Result<()> {
+    let sources = flags.sources();
+    let loaded = sources.load()?;
+    reload::check(&loaded)?;
+    logs::start(loaded.config.settings.log_format);
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
-    let running = start(settings).await?;
+    let data = loaded.config.settings.data.clone();
+    let running = start(loaded.config).await?;
+    let reloading = tokio::spawn(control::run(running.reloader(), sources, data));
     print(&format!("listening on {}", running.url()))?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+    reloading.abort();
     tracing::info!("stopping; a second signal stops at once");
     tokio::select! {
         () = running.stop() => {}
@@ -58,6 +88,36 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     }
     // What was acknowledged is durable. A disk that does not answer is not waited for.
     std::process::exit(0)
+}
+
+#[tokio::main]
+async fn ask_for_reload(place: Place) -> anyhow::Result<()> {
+    let flags = Flags::of(place.config, place.data);
+    // A configuration that is wrong is the relay's to refuse; finding the data folder must not depend on it.
+    let data = match flags.sources().load() {
+        Ok(loaded) => loaded.config.settings.data,
+        Err(errors) => match flags.data() {
+            Some(data) => data,
+            None => return Err(errors.into()),
+        },
+    };
+    let answer = control::ask(&data).await?;
+    for line in &answer.applied {
+        print(&format!("applied: {line}"))?;
+    }
+    for line in &answer.restart {
+        print(&format!("needs a restart: {line}"))?;
+    }
+    if !answer.errors.is_empty() {
+        bail!(
+            "{}\nnothing was changed; the old configuration holds",
+            answer.errors.join("\n")
+        );
+    }
+    if answer.applied.is_empty() && answer.restart.is_empty() {
+        print("nothing differs; certificates were read again")?;
+    }
+    Ok(())
 }
 
 fn print(line: &str) -> anyhow::Result<()> {

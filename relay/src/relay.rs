@@ -4,18 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use sealift_config::{Live, Settings};
+
 use crate::budget::Budget;
-use crate::certificates::Local;
+use crate::certificates::{FromFiles, Local};
 use crate::grants::Grants;
 use crate::hosts::Hosts;
 use crate::packages::Packages;
 use crate::records::Sqlite;
-use crate::settings::Settings;
 use crate::store::Storage;
 
 /// The state behind every request and lane.
 pub(crate) struct Relay {
+    /// As they were at the start: for what only a restart changes.
     pub(crate) settings: Settings,
+    /// What holds now.
+    pub(crate) config: Live,
+    /// The certificate from files, which a reload replaces.
+    pub(crate) certificate: Option<Arc<FromFiles>>,
     pub(crate) storage: Arc<Storage>,
     pub(crate) sqlite: Arc<Sqlite>,
     pub(crate) packages: Packages,

@@ -2,12 +2,13 @@
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustls::server::ResolvesServerCert;
+use sealift_config::{Changes, Config, Live, ProtectionMode, Settings};
 use sealift_docroot::Docroot;
 use sealift_protocol::PackageId;
 use sealift_protocol::format::{KdfLimits, KeyringPolicy};
@@ -17,15 +18,14 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::budget::Budget;
-use crate::certificates::{self, Fixed, Local};
+use crate::certificates::{self, FromFiles, Local};
 use crate::grants::Grants;
 use crate::hosts::Hosts;
 use crate::packages::Packages;
 use crate::records::Sqlite;
 use crate::relay::{Relay, Webtransport};
-use crate::settings::Settings;
 use crate::store::{Policy, Storage};
-use crate::{api, cleanup, clock, connections, identity, webtransport};
+use crate::{api, cleanup, clock, connections, identity, reload, webtransport};
 
 /// How often a draining relay looks whether everything is done.
 const DRAIN_CHECK: Duration = Duration::from_millis(50);
@@ -49,8 +49,10 @@ pub struct Running {
 /// # Errors
 ///
 /// With a sentence that says what to do.
-pub async fn start(settings: Settings) -> anyhow::Result<Running> {
-    settings.check()?;
+pub async fn start(config: impl Into<Config>) -> anyhow::Result<Running> {
+    let config = config.into();
+    config.check()?;
+    let settings = config.settings.clone();
     let data = &settings.data;
     for folder in [
         data.clone(),
@@ -75,7 +77,10 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     tell_of_strays(&storage, &sqlite).await?;
 
     let files = match (&settings.tls_cert, &settings.tls_key) {
-        (Some(certificate), Some(key)) => Some(certificates::from_files(certificate, key)?),
+        (Some(certificate), Some(key)) => {
+            let key = certificates::from_files(certificate, key)?;
+            Some(Arc::new(FromFiles::new(key)))
+        }
         _ => None,
     };
     let listener = TcpListener::bind(settings.listen).await.with_context(|| {
@@ -85,19 +90,19 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         )
     })?;
     let address = listener.local_addr()?;
-    let local = match (&files, settings.no_webtransport) {
-        (None, false) => Some(Arc::new(Local::open(
+    let local = match (&files, settings.webtransport) {
+        (None, true) => Some(Arc::new(Local::open(
             &data.join("certificates"),
             clock::unix_seconds(),
         )?)),
         _ => None,
     };
     let resolver: Option<Arc<dyn ResolvesServerCert>> = match (&files, &local) {
-        (Some(files), _) => Some(Arc::new(Fixed(Arc::clone(files)))),
+        (Some(files), _) => Some(Arc::clone(files) as _),
         (None, Some(local)) => Some(Arc::clone(local) as _),
         (None, None) => None,
     };
-    let endpoint = match resolver.clone().filter(|_| !settings.no_webtransport) {
+    let endpoint = match resolver.clone().filter(|_| settings.webtransport) {
         Some(resolver) => Some(webtransport::bind(address, resolver, &settings)?),
         None => None,
     };
@@ -128,6 +133,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         sqlite,
         grants,
         settings,
+        config: Live::new(config),
+        certificate: files,
     });
     let (stop, stopped) = watch::channel(false);
     let mut tasks = vec![tokio::spawn(connections::serve(
@@ -170,6 +177,11 @@ impl Running {
         format!("{scheme}://{}", self.address)
     }
 
+    /// What reloads it while it runs.
+    pub fn reloader(&self) -> Reloader {
+        Reloader(Arc::downgrade(&self.relay))
+    }
+
     /// Stops: tells every client, lets parts under way become durable for a bounded time, then closes
     /// everything. What was acknowledged is durable already; what is cut off is sent again later.
     pub async fn stop(self) {
@@ -203,6 +215,22 @@ impl Running {
     }
 }
 
+/// Reloads a running relay. It does not keep the relay from stopping.
+#[derive(Clone)]
+pub struct Reloader(Weak<Relay>);
+
+impl Reloader {
+    /// Applies a configuration that was loaded and checked.
+    ///
+    /// # Errors
+    ///
+    /// When something that it names cannot be used; then the old one holds as it was.
+    pub async fn reload(&self, config: &Config) -> anyhow::Result<Changes> {
+        let relay = self.0.upgrade().context("the relay is stopping")?;
+        reload::apply(&relay, config)
+    }
+}
+
 /// Folders that no record knows of are left alone: after a restored backup they may be all that there is.
 async fn tell_of_strays(storage: &Storage, sqlite: &Sqlite) -> anyhow::Result<()> {
     let known = sqlite.packages().await?;
@@ -223,7 +251,7 @@ async fn tell_of_strays(storage: &Storage, sqlite: &Sqlite) -> anyhow::Result<()
 fn policy(settings: &Settings) -> Policy {
     Policy {
         keyring: KeyringPolicy {
-            password_required: settings.password_required,
+            password_required: settings.protection == ProtectionMode::Required,
             kdf: KdfLimits::PRODUCTION,
         },
         package_bytes_max: settings.package_bytes_max,

@@ -16,6 +16,7 @@ use quinn::{
     Connection, Endpoint, EndpointConfig, Incoming, ServerConfig, TransportConfig, VarInt,
 };
 use rustls::server::ResolvesServerCert;
+use sealift_config::{Congestion, Settings};
 use sealift_protocol::limits::{
     HANDSHAKE_MAX, HANDSHAKES_UNDER_WAY_MAX, HANDSHAKES_UNPROVED_MAX, LANE_IDLE_MAX,
     WINDOW_BYTES_MAX, WINDOW_BYTES_MIN,
@@ -29,7 +30,6 @@ use web_transport_quinn::{RecvStream, Request, SendStream, http::StatusCode};
 use crate::certificates;
 use crate::lane;
 use crate::relay::Relay;
-use crate::settings::{Congestion, Settings};
 
 /// What the kernel keeps for us, so that a burst is not dropped: 4 MiB.
 const SOCKET_BYTES: usize = 4 << 20;

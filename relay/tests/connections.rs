@@ -191,7 +191,7 @@ async fn answers_carry_the_headers_that_browsers_obey() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn webtransport_can_be_switched_off_and_announced_under_another_port() {
-    let relay = TestRelay::with(|settings| settings.no_webtransport = true).await;
+    let relay = TestRelay::with(|settings| settings.webtransport = false).await;
     assert_eq!(relay.get("/api/webtransport").await.0, 404);
     let relay = TestRelay::with(|settings| settings.webtransport_public_port = Some(4433)).await;
     let (_, _, body) = relay.get("/api/webtransport").await;

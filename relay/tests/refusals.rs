@@ -4,6 +4,7 @@
 
 mod support;
 
+use sealift_config::ProtectionMode;
 use sealift_protocol::format::{Geometry, Role};
 use sealift_protocol::frame::{control_frame, data_header};
 use sealift_protocol::message::{ClientMessage, Create, RelayMessage};
@@ -113,7 +114,7 @@ async fn plaintext_and_wrong_framing_never_become_durable() {
 async fn keyrings_of_another_package_or_against_policy_are_refused() {
     let relay = TestRelay::with(|settings| {
         settings.open_uploads = true;
-        settings.password_required = true;
+        settings.protection = ProtectionMode::Required;
     })
     .await;
     let mut sealed = Sealed::new(3);

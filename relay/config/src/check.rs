@@ -3,13 +3,35 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::DEFAULT_DOCROOT;
-use crate::error::{ConfigError, did_you_mean};
+use crate::config::{Config, DEFAULT_DOCROOT};
+use crate::error::{ConfigError, ConfigErrors, did_you_mean};
 use crate::load::Loaded;
 use crate::protection::{MayDiffer, Own, Protection};
 
 /// Less memory than this does not let lanes work side by side.
 pub const LANE_MEMORY_BYTES_MIN: u64 = 16 << 20;
+
+impl Config {
+    /// Checks a configuration that did not come from [`crate::Sources`].
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, without places.
+    pub fn check(&self) -> Result<(), ConfigErrors> {
+        let loaded = Loaded {
+            config: self.clone(),
+            file: None,
+            origins: BTreeMap::new(),
+        };
+        let mut errors = Vec::new();
+        check(&loaded, &mut errors);
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigErrors(errors))
+        }
+    }
+}
 
 /// Adds everything that is wrong.
 pub(crate) fn check(loaded: &Loaded, errors: &mut Vec<ConfigError>) {

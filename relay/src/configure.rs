@@ -1,0 +1,56 @@
+//! `sealift-relay config …`: looks at a configuration without starting anything.
+
+use anyhow::anyhow;
+use clap::Subcommand;
+
+use crate::flags::Flags;
+use crate::reload;
+
+/// What to do with the configuration.
+#[derive(Subcommand)]
+pub enum ConfigCommand {
+    /// Prints the effective values and where each came from. Secrets are left out.
+    Show {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+        /// As for `serve`.
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Checks it, with the files that it names. Nothing is started.
+    Check {
+        /// As for `serve`.
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Prints a commented sealift.toml with every setting and its default.
+    Example,
+}
+
+/// Runs one.
+///
+/// # Errors
+///
+/// Everything that is wrong with the configuration, one line each.
+pub fn config(command: ConfigCommand) -> anyhow::Result<String> {
+    match command {
+        ConfigCommand::Show { json, flags } => {
+            let loaded = flags.sources().load()?;
+            if json {
+                Ok(serde_json::to_string_pretty(&loaded.to_json())? + "\n")
+            } else {
+                Ok(loaded.to_text())
+            }
+        }
+        ConfigCommand::Check { flags } => {
+            let loaded = flags.sources().load()?;
+            reload::check(&loaded).map_err(|errors| anyhow!("{errors}"))?;
+            Ok(match &loaded.file {
+                Some(path) => format!("{}: fine\n", path.display()),
+                None => "fine; there is no configuration file\n".to_owned(),
+            })
+        }
+        ConfigCommand::Example => Ok(sealift_config::example()),
+    }
+}

@@ -1,0 +1,39 @@
+//! Puts a new configuration in place of the old one while the relay runs: all of it, or nothing.
+
+use std::sync::Arc;
+
+use sealift_config::{Changes, Config, ConfigErrors, Loaded};
+
+use crate::certificates;
+use crate::relay::Relay;
+
+/// Checks what only the relay can check: that the certificate files hold a certificate and its key.
+///
+/// # Errors
+///
+/// With the line that names the file.
+pub fn check(loaded: &Loaded) -> Result<(), ConfigErrors> {
+    let settings = &loaded.config.settings;
+    if let (Some(certificate), Some(key)) = (&settings.tls_cert, &settings.tls_key) {
+        certificates::from_files(certificate, key)
+            .map_err(|error| loaded.error("tls_cert", format!("{error:#}")))?;
+    }
+    Ok(())
+}
+
+/// Applies what can be applied, and says what needs a restart.
+///
+/// # Errors
+///
+/// When a file that the configuration names cannot be used; then nothing has changed.
+pub(crate) fn apply(relay: &Arc<Relay>, new: &Config) -> anyhow::Result<Changes> {
+    let (next, changes) = relay.config.current().reloaded(new);
+    let settings = &next.settings;
+    if let (Some(certificate), Some(key), Some(served)) =
+        (&settings.tls_cert, &settings.tls_key, &relay.certificate)
+    {
+        served.replace(certificates::from_files(certificate, key)?);
+    }
+    relay.config.replace(next);
+    Ok(changes)
+}
