@@ -172,6 +172,8 @@ codes! {
     ContentProtectionRequired = "content_protection_required", false, "Server requires content protection. What was sent is not sealed, and nothing of it was stored. Update the page or program.";
     /// Policy demands a password (rule P1).
     PasswordRequired = "password_required", false, "Server requires content protection: only packages protected by a password are taken. Choose one.";
+    /// The password is weaker than policy asks (said by clients: a relay never sees one).
+    WeakPassword = "weak_password", false, "Server requires stronger content protection passphrase. Choose one that is harder to guess, or let one be generated.";
     /// Policy or format limit on length.
     TooLarge = "too_large", false, "This is larger than the relay accepts.";
     /// Too many files.

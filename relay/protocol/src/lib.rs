@@ -19,6 +19,7 @@ pub mod limits;
 pub mod link;
 pub mod message;
 pub mod part_plan;
+pub mod policy;
 pub mod session;
 
 pub use error::Code;

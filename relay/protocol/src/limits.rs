@@ -110,6 +110,8 @@ pub const CONTROL_BYTES_MAX: usize = 160 * 1024;
 pub const DATA_BYTES_MAX: usize = 1 << 20;
 /// Longest text (client version, sentence of a refusal) in a message.
 pub const TEXT_BYTES_MAX: usize = 512;
+/// Words in which a client says what it can do, in one header or hello.
+pub const CAPABILITIES_MAX: usize = 32;
 /// Longest grant.
 pub const GRANT_BYTES_MAX: usize = 4096;
 /// Longest fragment of a link, in characters: base64url of the longest grant and five bytes more.

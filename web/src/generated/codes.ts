@@ -32,6 +32,7 @@ export const CODES: Record<string, readonly [retryable: boolean, sentence: strin
   kdf_too_weak: [false, "The password is not protected well enough for this relay. Update the page or program."],
   content_protection_required: [false, "Server requires content protection. What was sent is not sealed, and nothing of it was stored. Update the page or program."],
   password_required: [false, "Server requires content protection: only packages protected by a password are taken. Choose one."],
+  weak_password: [false, "Server requires stronger content protection passphrase. Choose one that is harder to guess, or let one be generated."],
   too_large: [false, "This is larger than the relay accepts."],
   too_many_files: [false, "These are more files than one package can hold. Send them in several packages."],
   too_many_lanes: [true, "Too many connections for one package."],
