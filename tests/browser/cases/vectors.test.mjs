@@ -1,17 +1,19 @@
-// Every `.sealift` vector gets its verdict from the WebAssembly build in a real Chromium, with each engine.
+// Every `.sealift` vector gets its verdict from the WebAssembly build in a real Chromium and a real Firefox, with each
+// engine.
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Browser } from '../harness/chromium.mjs';
+import { Firefox } from '../harness/firefox.mjs';
 
 /** Built by `cargo xtask test browser` with a key derivation that costs next to nothing. */
 const WASM = process.env.SEALIFT_VECTORS_WASM;
 const VECTORS = resolve(import.meta.dirname, '../../vectors');
-const TYPES = { js: 'text/javascript', mjs: 'text/javascript', wasm: 'application/wasm', html: 'text/html' };
+const TYPES = { js: 'text/javascript', mjs: 'text/javascript', wasm: 'application/wasm', json: 'application/json' };
+const BROWSERS = { Chromium: Browser, Firefox };
 
-let browser;
 let server;
 let vectors;
 
@@ -20,34 +22,39 @@ before(async () => {
   server = createServer(async ({ url }, response) => {
     response.setHeader('content-type', TYPES[url.split('.').pop()] ?? 'text/html');
     if (url.startsWith('/wasm/')) response.end(await readFile(join(WASM, url.slice(6))));
+    else if (url === '/vectors.json') response.end(JSON.stringify(vectors.map(({ data, ...rest }) => ({ ...rest, data: data.toString('base64') }))));
     else if (url === '/worker.mjs') response.end(await readFile(join(import.meta.dirname, '../harness/vectors-worker.mjs')));
     else response.end('<!doctype html><title>vectors</title>');
   });
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
-  [browser, vectors] = await Promise.all([Browser.start(), readVectors()]);
+  vectors = await readVectors();
 });
-after(async () => {
-  await browser?.close();
-  server?.close();
-});
+after(() => server?.close());
 
-for (const engine of ['webcrypto', 'wasm']) {
-  test(`vectors, opened with ${engine}`, async () => {
-    const page = await (await browser.profile()).newPage();
-    await page.goto(`http://localhost:${server.address().port}/`);
-    const asked = vectors.map(({ name, given, data }) => ({ name, given, data: data.toString('base64') }));
-    const { chosen, verdicts } = await page.evaluate(async ({ engine, asked }) => {
-      const vectors = asked.map(({ data, ...rest }) => ({ ...rest, bytes: Uint8Array.from(atob(data), (c) => c.charCodeAt(0)) }));
-      const worker = new Worker('/worker.mjs', { type: 'module' });
-      return new Promise((resolve, reject) => {
-        worker.onmessage = ({ data }) => resolve(data);
-        worker.onerror = (event) => reject(new Error(event.message));
-        worker.postMessage({ engine, vectors });
-      });
-    }, { engine, asked });
-    assert.equal(chosen, engine);
-    assert.ok(vectors.length >= 100);
-    for (const { name, expect } of vectors) assert.deepEqual(verdicts[name], expect, name);
+for (const [name, kind] of Object.entries(BROWSERS)) {
+  for (const engine of ['webcrypto', 'wasm']) {
+    test(`vectors, opened in ${name} with ${engine}`, async () => {
+      const browser = await kind.start();
+      const page = await (await browser.profile()).newPage();
+      await page.goto(`http://localhost:${server.address().port}/`);
+      const { chosen, verdicts } = await page.evaluate(judge, engine);
+      await browser.close();
+      assert.equal(chosen, engine);
+      assert.ok(vectors.length >= 100);
+      for (const { name, expect } of vectors) assert.deepEqual(verdicts[name], expect, name);
+    });
+  }
+}
+
+/** Runs in the page. */
+async function judge(engine) {
+  const asked = await (await fetch('/vectors.json')).json();
+  const vectors = asked.map(({ data, ...rest }) => ({ ...rest, bytes: Uint8Array.from(atob(data), (c) => c.charCodeAt(0)) }));
+  const worker = new Worker('/worker.mjs', { type: 'module' });
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = (event) => reject(new Error(event.message));
+    worker.postMessage({ engine, vectors });
   });
 }
 

@@ -15,7 +15,7 @@ const RAGE_LIMIT: Duration = Duration::from_secs(30 * 60);
 pub(crate) fn measure(repo: &Repo, names: &[String]) -> Result<()> {
     let folder = repo.root.join("tests/bench");
     machine::npm_ci(repo, &folder)?;
-    let chromium = machine::chromium(repo)?;
+    let chromium = machine::browser(repo, &machine::CHROMIUM)?;
     let tools = rage(repo)?;
     pages::build(repo)?;
     step("building for speed", || {

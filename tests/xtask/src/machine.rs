@@ -95,34 +95,66 @@ pub(crate) fn npm_ci(repo: &Repo, folder: &Path) -> Result<()> {
     fingerprint::write(&stamp, &lock)
 }
 
-/// Finds a Chrome or Chromium, or installs Debian's. `CHROMIUM` names another one.
-pub(crate) fn chromium(repo: &Repo) -> Result<PathBuf> {
-    if let Some(named) = std::env::var_os("CHROMIUM") {
-        let named = PathBuf::from(named);
-        if !named.is_file() {
-            bail!("CHROMIUM names {}, which is not there", named.display());
-        }
-        return Ok(named);
-    }
-    if let Some(found) = installed_chromium() {
-        return Ok(found);
-    }
-    debian_package(repo, "chromium", "Chromium")?;
-    installed_chromium()
-        .context("the package chromium is installed, but there is no program of that name")
+/// A browser that tests drive.
+pub(crate) struct Browser {
+    /// The variable that names another one.
+    variable: &'static str,
+    name: &'static str,
+    programs: &'static [&'static str],
+    apple: &'static str,
+    debian: &'static str,
 }
 
-fn installed_chromium() -> Option<PathBuf> {
-    let apple = PathBuf::from("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome");
-    [
+pub(crate) const CHROMIUM: Browser = Browser {
+    variable: "CHROMIUM",
+    name: "Chromium",
+    programs: &[
         "chromium",
         "google-chrome",
         "google-chrome-stable",
         "chromium-browser",
-    ]
-    .into_iter()
-    .find_map(find_on_path)
-    .or_else(|| apple.is_file().then_some(apple))
+    ],
+    apple: "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    debian: "chromium",
+};
+
+pub(crate) const FIREFOX: Browser = Browser {
+    variable: "FIREFOX",
+    name: "Firefox",
+    programs: &["firefox-esr", "firefox"],
+    apple: "/Applications/Firefox.app/Contents/MacOS/firefox",
+    debian: "firefox-esr",
+};
+
+/// Finds a browser that is installed, or installs Debian's.
+pub(crate) fn browser(repo: &Repo, browser: &Browser) -> Result<PathBuf> {
+    let Browser { variable, name, .. } = browser;
+    if let Some(named) = std::env::var_os(variable) {
+        let named = PathBuf::from(named);
+        if !named.is_file() {
+            bail!("{variable} names {}, which is not there", named.display());
+        }
+        return Ok(named);
+    }
+    if let Some(found) = installed(browser) {
+        return Ok(found);
+    }
+    debian_package(repo, browser.debian, name)?;
+    installed(browser).with_context(|| {
+        format!(
+            "the package {} is installed, but there is no program of that name",
+            browser.debian
+        )
+    })
+}
+
+fn installed(browser: &Browser) -> Option<PathBuf> {
+    let apple = PathBuf::from(browser.apple);
+    browser
+        .programs
+        .iter()
+        .find_map(|program| find_on_path(program))
+        .or_else(|| apple.is_file().then_some(apple))
 }
 
 /// A Python with the packages of `requirements`, in a virtual environment of its own outside

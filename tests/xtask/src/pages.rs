@@ -17,9 +17,9 @@ use std::path::Path;
 const FIRST_LOAD_BYTES_MAX: u64 = 200 * 1024;
 /// The page that a person opens to send.
 const SEND_PAGE: &str = "index.html";
-/// Loaded only when somebody types a password, or uses a recipient or an identity: not part of the
+/// Loaded only when somebody types a password, uses a recipient or an identity, or wants a QR code: not part of the
 /// first load.
-const LAZY: [&str; 2] = ["strength", "recipients"];
+const LAZY: [&str; 3] = ["strength", "recipients", "qr-code"];
 const COMPRESS: &str = include_str!("compress.mjs");
 
 /// Builds the pages, or does nothing when they are up to date.

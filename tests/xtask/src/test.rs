@@ -63,7 +63,7 @@ pub(crate) const GROUPS: [Group; 11] = [
     },
     Group {
         name: "vectors",
-        what: "test vectors: an independent decoder in Python, and WebAssembly in Chromium",
+        what: "test vectors: an independent decoder in Python, and WebAssembly in Chromium and Firefox",
         run: vectors,
     },
     Group {
@@ -78,7 +78,7 @@ pub(crate) const GROUPS: [Group; 11] = [
     },
     Group {
         name: "browser",
-        what: "the pages in a real Chromium against a real relay",
+        what: "the pages in a real Chromium and Firefox against a real relay",
         run: browser,
     },
 ];
@@ -212,7 +212,7 @@ fn vectors(repo: &Repo) -> Result<Tally> {
     let folder = repo.root.join("tests/vectors");
     let python = machine::python(repo, &folder.join("requirements.txt"))?;
     let mut tally = counted(Command::new(python).arg(folder.join("run.py")))?;
-    tally.add(in_chromium(repo, &[VECTOR_CASE.to_owned()])?);
+    tally.add(in_browsers(repo, &[VECTOR_CASE.to_owned()])?);
     Ok(tally)
 }
 
@@ -242,23 +242,26 @@ fn browser(repo: &Repo) -> Result<Tally> {
         .map(|name| format!("cases/{}", name.display()))
         .filter(|case| case != VECTOR_CASE)
         .collect::<Vec<_>>();
-    in_chromium(repo, &cases)
+    in_browsers(repo, &cases)
 }
 
 /// Runs some of the browser tests, one after another: they measure time and share two cores.
-fn in_chromium(repo: &Repo, cases: &[String]) -> Result<Tally> {
+fn in_browsers(repo: &Repo, cases: &[String]) -> Result<Tally> {
     let folder = repo.root.join(BROWSER_TESTS);
     machine::npm_ci(repo, &folder)?;
-    let chromium = machine::chromium(repo)?;
+    let chromium = machine::browser(repo, &machine::CHROMIUM)?;
+    let firefox = machine::browser(repo, &machine::FIREFOX)?;
     let vectors_wasm = wasm::build_for_vectors(repo)?;
-    let version = output(Command::new(&chromium).arg("--version"))?;
-    println!("{}", version.trim());
+    for browser in [&chromium, &firefox] {
+        print!("{}", output(Command::new(browser).arg("--version"))?);
+    }
     counted(
         repo.command("node")
             .args(["--test", "--test-reporter=tap", "--test-concurrency=1"])
             .args(cases)
             .current_dir(&folder)
             .env("CHROMIUM", chromium)
+            .env("FIREFOX", firefox)
             .env("SEALIFT_BINARIES", repo.target.join("debug"))
             .env("SEALIFT_VECTORS_WASM", vectors_wasm)
             .env("SEALIFT_SCREENSHOTS", repo.screenshots()),
