@@ -1,24 +1,16 @@
 """An independent decoder of the Sealift envelope, written from client-wasm/envelope/SPEC.md.
 
-It shares no code with the Rust crate and is slower, simpler and complete: `.sealift` files of both
-forms, whole packages. Sections are those of SPEC.md. Start with `open_sealift`. Alone it runs run.py.
-"""
+It shares no code with the Rust crate and is slower, simpler and complete. Sections are those of
+SPEC.md; section 12 is in texts.py. Start with `open_sealift`. Alone it runs run.py."""
 import hashlib, hmac, io, sys, unicodedata
 from struct import pack, unpack
 from argon2.low_level import Type, hash_secret_raw
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-SEGMENT, PLAIN, MIB, KEYRING, HEAD = 524_288, 524_256, 1024, b"\x89SLK\r\n\x1a\n", b"\x89SLH\r\n\x1a\n"
-
-class Refused(Exception): """A check failed: code of SPEC.md, and perhaps (segment, byte of the body)."""
-def need(condition, code, at=None):
-    if not condition:
-        raise Refused(code, at)
-
+from texts import H, Refused, need, shared_secret
+SEGMENT, PLAIN, MIB, SLOTS = 524_288, 524_256, 1024, {1: 128, 2: 128, 3: 1216}
+KEYRING, HEAD = b"\x89SLK\r\n\x1a\n", b"\x89SLH\r\n\x1a\n"
 # --- section 2: notation
-def H(*parts):
-    return hashlib.sha384(b"".join(parts)).digest()
 def HMAC(key, *parts):
     return hmac.new(key, b"".join(parts), hashlib.sha384).digest()
 def expand(key, info, n):
@@ -62,7 +54,6 @@ def typed(items, types, code):
     need(isinstance(items, list) and len(items) == len(types), code)
     need(all(isinstance(item, kind) for item, kind in zip(items, types)), code)
     return items
-
 TIME = (int, type(None))
 
 # --- sections 6, 9 and 13: padding, names, what is said about a file
@@ -109,9 +100,9 @@ def scan_keyring(data):
         need(at + 4 <= end, "damaged_keyring")
         kind, flags, size = unpack(">BBH", k[at : at + 4])
         slot, at = k[at : at + size], at + size
-        need(4 <= size <= 4096 and at <= end and (size == 128 or kind not in (1, 2)), "damaged_keyring")
+        need(4 <= size <= 4096 and at <= end and size == SLOTS.get(kind, size), "damaged_keyring")
         need(kind != 1 or (flags in (0, 1) and slot[4] == 1 and slot[12:16] == bytes(4)), "unknown_version")
-        need(kind != 2 or (flags == 0 and slot[4:16] == bytes(12)), "unknown_version")
+        need(kind not in (2, 3) or (flags == 0 and slot[4:16] == bytes(12)), "unknown_version")
         slots.append(slot)
     need(at == end, "damaged_keyring")
     need(sum(slot[0] == 1 for slot in slots) <= 8, "kdf_too_expensive")
@@ -153,8 +144,11 @@ def check_cost(slots, cheap):
         floor = 8 * p if cheap else (46 if t == 1 else 64) * MIB
         need(t > 0 and p > 0 and m >= floor, "kdf_too_weak")
     need(sum(m * t for _, t, m in costs) <= 8192 * MIB, "kdf_too_expensive")
-def slot_root(slot, password, link):
+def slot_root(slot, password, link, seed):
     """What a slot's keys expand from, or None if the slot takes something else than was given."""
+    if seed is not None:
+        shared = shared_secret(seed, slot[16:1136]) if slot[0] == 3 else None
+        return shared and (HMAC(b"", shared), b"sealift/v1 recipient-slot")
     if slot[0] == 1 and password is not None and (slot[1] == 0 or link is not None):
         p, t, m = unpack(">BHI", slot[5:12])
         raw = unicodedata.normalize("NFC", password).encode()
@@ -163,24 +157,30 @@ def slot_root(slot, password, link):
         return HMAC(link if slot[1] else b"", a), b"sealift/v1 password-slot"
     if slot[0] == 2 and password is None and link is not None:
         return HMAC(b"", link), b"sealift/v1 link-slot"
-def open_keyring(keyring, slots, password, link, package, cheap):
+def open_keyring(keyring, slots, password, link, seeds, package, seen, cheap):
     ident = keyring[16:32]
     need(package is None or package == ident, "package_mismatch")
+    need(unpack(">Q", keyring[32:40])[0] >= seen, "old_keyring")
     check_cost(slots, cheap)
-    tries = [(slot, root) for slot in slots if (root := slot_root(slot, password, link))]
+    tries = [(slot, root) for seed in seeds or [None] for slot in slots
+             if (root := slot_root(slot, password, link, seed))]
     for slot, (root, label) in tries:
-        keys = expand(root, label + ident + slot[:48], 64)
-        if hmac.compare_digest(keys[32:], slot[48:80]):
-            key = gcm_open(keys[:32], bytes(12), slot[:80] + ident, slot[80:128], "damaged_keyring")
+        keys = expand(root, label + ident + slot[:-80], 64)
+        if hmac.compare_digest(keys[32:], slot[-80:-48]):
+            key = gcm_open(keys[:32], bytes(12), slot[:-48] + ident, slot[-48:], "damaged_keyring")
             mac_key = expand(HMAC(ident, key), b"sealift/v1 keyring-mac" + ident, 48)
             need(hmac.compare_digest(HMAC(mac_key, keyring[:-48])[:32], keyring[-48:-16]), "damaged_keyring")
             return key
+    kinds = {slot[:2] if slot[0] == 1 else slot[:1] for slot in slots}
+    plain, linked, recipients = b"\1\0" in kinds, bool(kinds & {b"\2", b"\1\1"}), b"\3" in kinds
+    if seeds:
+        raise Refused("wrong_identity" if recipients else "password_needed" if plain else "link_needed" if linked else "no_slot")
     need(not tries, "wrong_link" if password is None else "wrong_password")
-    need(password is None or not any(slot[0] == 2 or slot[:2] == b"\1\1" for slot in slots), "link_needed")
-    raise Refused("password_needed" if password is None and any(s[0] == 1 for s in slots) else "no_slot")
+    need(not linked or password is None, "link_needed")
+    need(password is not None or not (plain or b"\1\1" in kinds), "password_needed")
+    raise Refused("identity_needed" if recipients else "no_slot")
 
 # --- sections 5 to 8, 11 and 15, step 6: a sealed file
-
 class SealedFile:
     def __init__(self, package_key, file):
         head, self.flags, self.b, self.body = file["head"], file["flags"], file["b"], file["body"]
@@ -284,10 +284,10 @@ def open_package(key, files, pin):
              for path, size, _, _, place, offset in entries if place in contents]
     missing = [entry[0] for entry in entries if entry[4] not in contents]
     return {"title": title, "note": note, "folders": folders, "files": found, "missing": missing}
-def open_sealift(data, password=None, link=None, pin=None, package=None, cheap=False):
+def open_sealift(data, password=None, link=None, seeds=None, pin=None, package=None, seen=0, cheap=False):
     """Opens a whole `.sealift` file: title, note, folders, files as (path, content), missing paths."""
     keyring, slots, files = scan(data)
-    key = open_keyring(keyring, slots, password, link, package, cheap)
+    key = open_keyring(keyring, slots, password, link, seeds, package, seen, cheap)
     if files[0]["flags"] == 1:
         return open_package(key, files, pin)
     need(pin is None, "pin_mismatch")

@@ -5,7 +5,7 @@ describes the vectors.
 """
 
 import hashlib, pathlib, re, sys
-import decode, links
+import decode, texts
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 
@@ -41,11 +41,17 @@ def judge(header, data):
     hexadecimal = lambda key: bytes.fromhex(header[key]) if key in header else None
     try:
         if header.get("kind") == "fragment":
-            kind, content = links.open_fragment(data.decode("ascii"), hexadecimal("package"))
+            kind, content = texts.open_fragment(data.decode("ascii"), hexadecimal("package"))
             return [("expect", "success"), ("opened", f"{kind} {content.hex()}")]
+        if header.get("kind") == "recipient":
+            return [("expect", "success"), ("opened", texts.fingerprint(texts.open_recipient(data.decode())))]
+        if header.get("kind") == "identity":
+            key = texts.public_key(texts.open_identity(data.decode()))
+            return [("expect", "success"), ("opened", texts.fingerprint(key))]
+        seeds = [texts.open_identity(text) for text in header.get("identity", "").split()]
         opened = decode.open_sealift(
-            data, header.get("password"), hexadecimal("link-secret"), hexadecimal("pin"),
-            hexadecimal("package"), cheap=header["kdf"] == "cheap")
+            data, header.get("password"), hexadecimal("link-secret"), seeds, hexadecimal("pin"),
+            hexadecimal("package"), int(header.get("seen", 0)), header["kdf"] == "cheap")
     except decode.Refused as refused:
         code, at = (*refused.args, None)[:2]
         return [("expect", code)] + ([("at", "segment %d byte %d" % at)] if at else [])

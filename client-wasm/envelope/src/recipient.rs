@@ -233,6 +233,13 @@ fn decode(text: &str, prefix: &str) -> Option<Zeroizing<Vec<u8>>> {
     if checked.hrp() != Hrp::parse(prefix).ok()? {
         return None;
     }
+    // Bits that fill up the last character are zero, so that a key has one text.
+    let digits = checked.fe32_iter();
+    let surplus_bits = digits.len() * 5 % 8;
+    let last = digits.last().map_or(0, |digit| digit.to_u8());
+    if surplus_bits >= 5 || last & ((1 << surplus_bits) - 1) != 0 {
+        return None;
+    }
     let mut bytes = Zeroizing::new(Vec::with_capacity(x_wing::ENCAPSULATION_KEY_SIZE));
     bytes.extend(checked.byte_iter());
     Some(bytes)

@@ -18,7 +18,7 @@ pub(crate) struct Opened {
     pub(crate) missing: Vec<String>,
 }
 
-/// Opens a whole `.sealift` file.
+/// Opens a whole `.sealift` file by password or link.
 pub(crate) fn open_sealift(
     bytes: &[u8],
     package: Option<&PackageId>,
@@ -26,13 +26,24 @@ pub(crate) fn open_sealift(
     pin: Option<&Pin>,
     limits: KdfLimits,
 ) -> Result<Opened, Error> {
+    open_with(bytes, pin, |keyring| {
+        keyring::open_within(keyring, package, credential, limits).map(|key| (*key).clone())
+    })
+}
+
+/// Opens a whole `.sealift` file, its keyring by `unlock`.
+pub(crate) fn open_with(
+    bytes: &[u8],
+    pin: Option<&Pin>,
+    unlock: impl FnOnce(&[u8]) -> Result<OpeningKey, Error>,
+) -> Result<Opened, Error> {
     let mut scanner = LayoutScanner::new(bytes.len() as u64);
     while let Some(range) = scanner.next_read() {
         scanner.supply(&bytes[range.start as usize..range.end as usize])?;
     }
     let layout = scanner.finish()?;
     let keyring = &bytes[..layout.keyring.end as usize];
-    let key = keyring::open_within(keyring, package, credential, limits)?;
+    let key = unlock(keyring)?;
     let (first, rest) = layout.files.split_first().ok_or(FormatError::CutShort)?;
     if first.role == Role::Manifest {
         let manifest = Manifest::open(
@@ -49,7 +60,7 @@ pub(crate) fn open_sealift(
     open_alone(bytes, &key, first)
 }
 
-fn open_alone(bytes: &[u8], key: &PackageKey, section: &FileSection) -> Result<Opened, Error> {
+fn open_alone(bytes: &[u8], key: &OpeningKey, section: &FileSection) -> Result<Opened, Error> {
     if section.role == Role::Pack {
         return Err(Error::ContentMismatch);
     }
@@ -77,7 +88,7 @@ fn open_alone(bytes: &[u8], key: &PackageKey, section: &FileSection) -> Result<O
 
 fn open_listed(
     bytes: &[u8],
-    key: &PackageKey,
+    key: &OpeningKey,
     manifest: &Manifest,
     sections: &[FileSection],
 ) -> Result<Opened, Error> {

@@ -5,10 +5,14 @@ use super::hex;
 /// What the reader is given besides the bytes.
 #[derive(Clone, Default)]
 pub(super) struct Given {
-    /// `fragment`, or nothing for a `.sealift` file.
+    /// `fragment`, `recipient` or `identity` for a text, or nothing for a `.sealift` file.
     pub(super) kind: &'static str,
     pub(super) password: Option<&'static str>,
     pub(super) link: Option<[u8; 32]>,
+    /// Texts of secret keys, with a blank between them.
+    pub(super) identities: Option<String>,
+    /// The highest generation of a keyring that was seen of this package.
+    pub(super) seen: Option<u64>,
     pub(super) pin: Option<[u8; 16]>,
     pub(super) package: Option<[u8; 16]>,
     /// Whether the floor of the key derivation holds; in most vectors it does not.
@@ -50,6 +54,12 @@ impl Vector {
         }
         if let Some(link) = given.link {
             add("link-secret", hex(&link));
+        }
+        if let Some(identities) = &given.identities {
+            add("identity", identities.clone());
+        }
+        if let Some(seen) = given.seen {
+            add("seen", seen.to_string());
         }
         if let Some(pin) = given.pin {
             add("pin", hex(&pin));

@@ -6,7 +6,7 @@ use sealift_protocol::format::{KdfCost, KdfLimits, Role};
 use sealift_protocol::{FileId, PackageId};
 
 use super::file::{Given, Piece, Vector};
-use super::{attacks, hex, sha256};
+use super::{attacks, hex, recipients, replaced, sha256};
 use crate::fixture::*;
 use crate::manifests::Whole;
 
@@ -22,6 +22,11 @@ pub(super) fn all() -> Vec<Vector> {
     attacks::on_packages(&mut made);
     attacks::on_pipes(&mut made);
     attacks::on_fragments(&mut made);
+    recipients::good(&mut made);
+    recipients::attacked(&mut made);
+    recipients::texts(&mut made);
+    replaced::good(&mut made);
+    replaced::attacked(&mut made);
     made.vectors
 }
 
@@ -286,20 +291,6 @@ fn good_keyrings(made: &mut Made) {
             ..given("one")
         },
         &keyring.unwrap(),
-    );
-
-    let replaced = KeyringBuilder::replacing(&key, &both).ok().unwrap();
-    let replaced = replaced.within(KdfLimits::CHEAP_FOR_TESTS);
-    let keyring = replaced
-        .password(&password("three"), CHEAP, None, rng)
-        .unwrap()
-        .build()
-        .unwrap();
-    add(
-        "second_generation",
-        "a keyring that replaced another",
-        given("three"),
-        &keyring,
     );
 
     let keyring = attacks::with_unknown_slot(&key, &both);

@@ -7,18 +7,20 @@
 mod attacks;
 mod file;
 mod list;
+mod recipients;
+mod replaced;
 
 use std::path::PathBuf;
 
-use sealift_envelope::keyring::Credential;
-use sealift_envelope::{Error, Password};
+use sealift_envelope::keyring::{Credential, check_not_older, open_with_identities, open_within};
+use sealift_envelope::{Error, Identity, OpeningKey, Password, Recipient};
 use sealift_protocol::PackageId;
-use sealift_protocol::format::KdfLimits;
+use sealift_protocol::format::{KdfLimits, Keyring};
 use sealift_protocol::link::{Fragment, LinkSecret, Pin};
 use sha2::{Digest as _, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::reader::{Opened, open_sealift};
+use crate::reader::{Opened, open_with};
 use file::Given;
 
 fn folder() -> PathBuf {
@@ -28,7 +30,7 @@ fn folder() -> PathBuf {
 #[test]
 fn vectors_are_what_this_code_makes() {
     let vectors = list::all();
-    assert!(vectors.len() >= 100, "{}", vectors.len());
+    assert!(vectors.len() >= 150, "{}", vectors.len());
     let write = std::env::var_os("SEALIFT_WRITE_VECTORS").is_some();
     let mut stored = stored_names();
     for vector in &vectors {
@@ -66,6 +68,7 @@ fn vectors_get_their_verdicts() {
         let data = vector.data(&vectors);
         let verdict = match vector.given.kind {
             "fragment" => judge_fragment(&vector.given, &data),
+            "recipient" | "identity" => judge_key(vector.given.kind, &data),
             _ => judge_sealift(&vector.given, &data),
         };
         if verdict != vector.expect {
@@ -93,6 +96,25 @@ fn judge_sealift(given: &Given, data: &[u8]) -> Vec<String> {
 }
 
 fn open(given: &Given, data: &[u8]) -> Result<Opened, Error> {
+    open_with(data, given.pin.map(Pin).as_ref(), |keyring| {
+        unlock(given, keyring)
+    })
+}
+
+fn unlock(given: &Given, keyring: &[u8]) -> Result<OpeningKey, Error> {
+    let limits = if given.production {
+        KdfLimits::PRODUCTION
+    } else {
+        KdfLimits::CHEAP_FOR_TESTS
+    };
+    let package = given.package.map(PackageId);
+    if let Some(seen) = given.seen {
+        check_not_older(&Keyring::parse(keyring)?, seen)?;
+    }
+    if let Some(texts) = &given.identities {
+        let identities: Result<Vec<_>, _> = texts.split(' ').map(Identity::parse).collect();
+        return open_with_identities(keyring, package.as_ref(), &identities?, limits);
+    }
     let normalized: String = given.password.unwrap_or_default().nfc().collect();
     let password = Password::from_normalized(&normalized);
     let link = given.link.map(LinkSecret);
@@ -104,19 +126,23 @@ fn open(given: &Given, data: &[u8]) -> Result<Opened, Error> {
         (Err(_), Some(link)) => Credential::Link(link),
         (Err(error), None) => return Err(*error),
     };
-    let limits = if given.production {
-        KdfLimits::PRODUCTION
-    } else {
-        KdfLimits::CHEAP_FOR_TESTS
+    open_within(keyring, package.as_ref(), credential, limits).map(|key| (*key).clone())
+}
+
+/// The text of a public or secret key; what opens is shown by the fingerprint.
+fn judge_key(kind: &str, data: &[u8]) -> Vec<String> {
+    let text = String::from_utf8(data.to_vec()).unwrap();
+    let recipient = match kind {
+        "recipient" => text.parse::<Recipient>(),
+        _ => Identity::parse(&text).map(|identity| identity.recipient()),
     };
-    let package = given.package.map(PackageId);
-    open_sealift(
-        data,
-        package.as_ref(),
-        credential,
-        given.pin.map(Pin).as_ref(),
-        limits,
-    )
+    match recipient {
+        Err(error) => vec![format!("expect: {}", error.code())],
+        Ok(recipient) => vec![
+            "expect: success".to_owned(),
+            format!("opened: {}", recipient.fingerprint()),
+        ],
+    }
 }
 
 fn describe(opened: &Opened) -> Vec<String> {

@@ -330,7 +330,7 @@ pub(in super::super) fn on_keyrings(made: &mut Made) {
     );
 }
 
-fn insert_slots(keyring: &[u8], slots: &[&[u8]]) -> Vec<u8> {
+pub(in super::super) fn insert_slots(keyring: &[u8], slots: &[&[u8]]) -> Vec<u8> {
     let mut bytes = keyring.to_vec();
     for slot in slots {
         let mac = bytes.len() - 48;
@@ -342,6 +342,7 @@ fn insert_slots(keyring: &[u8], slots: &[&[u8]]) -> Vec<u8> {
     with_checksum(bytes)
 }
 
+/// A keyring without its second slot, which has 128 bytes.
 fn without_slot(keyring: &[u8]) -> Vec<u8> {
     let mut bytes = keyring.to_vec();
     bytes.drain(80 + 128..80 + 256);
@@ -355,7 +356,7 @@ fn without_slot(keyring: &[u8]) -> Vec<u8> {
 pub(in super::super) fn with_unknown_slot(key: &PackageKey, keyring: &[u8]) -> Vec<u8> {
     let mut bytes = insert_slots(keyring, &[&[77, 1, 0, 12, 1, 2, 3, 4, 5, 6, 7, 8]]);
     let exported = key.export();
-    let (id, package_key) = exported.split_at(16);
+    let (id, package_key) = exported[1..].split_at(16);
     let mut mac_key = [0; 48];
     let info = [&b"sealift/v1 keyring-mac"[..], id].concat();
     Hkdf::<Sha384>::new(Some(id), package_key)
