@@ -2,22 +2,26 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use data_encoding::BASE64URL_NOPAD;
-use sealift_protocol::limits::{FILES_MAX, PART_BYTES_DEFAULT, RELAY_LANES_MAX};
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use sealift_protocol::limits::{
+    FILES_MAX, KEYRING_BYTES_MAX, PART_BYTES_DEFAULT, RELAY_LANES_MAX, REQUEST_MAX,
+};
 use sealift_protocol::message::{PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, PackageState, Role};
 use sealift_protocol::{Code, FileId, OwnerToken, PackageId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use crate::download::{self, Served};
 use crate::records::{FileState, Package};
 use crate::relay::Relay;
-use crate::{clock, headers, pages, websocket};
+use crate::{clock, headers, pages, rekey, websocket};
 
 /// Lifetimes that pages offer, in seconds, as far as the operator allows them.
 const LIFETIMES_S: [u64; 5] = [3600, 86_400, 3 * 86_400, 7 * 86_400, 30 * 86_400];
@@ -40,6 +44,17 @@ impl IntoResponse for ApiError {
             Code::NotFound => StatusCode::NOT_FOUND,
             Code::Expired => StatusCode::GONE,
             Code::NotComplete | Code::Conflict => StatusCode::CONFLICT,
+            Code::KeyringChanged => StatusCode::PRECONDITION_FAILED,
+            Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Code::ContentProtectionRequired
+            | Code::PasswordRequired
+            | Code::KdfTooWeak
+            | Code::KdfTooExpensive
+            | Code::UnknownVersion
+            | Code::DamagedKeyring
+            | Code::CutShort
+            | Code::TrailingBytes
+            | Code::PackageMismatch => StatusCode::UNPROCESSABLE_ENTITY,
             Code::RelayBusy | Code::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Code::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
             Code::BadUsage | Code::Malformed => StatusCode::BAD_REQUEST,
@@ -62,7 +77,10 @@ pub(crate) fn app(relay: Arc<Relay>) -> Router {
         .route("/policy", get(policy))
         .route("/webtransport", get(webtransport))
         .route("/packages/{package}", get(package).delete(delete))
-        .route("/packages/{package}/keyring", get(keyring))
+        .route(
+            "/packages/{package}/keyring",
+            get(keyring).put(replace_keyring),
+        )
         .route("/packages/{package}/package.sealift", get(whole))
         .route("/packages/{package}/files/{file}", get(file))
         .fallback(async || ApiError(Code::NotFound));
@@ -117,7 +135,7 @@ async fn ready(State(relay): State<Arc<Relay>>) -> Response {
         .docroot
         .free_bytes()
         .await
-        .is_ok_and(|free| free > 0)
+        .is_ok_and(|free| free.is_none_or(|free| free > 0))
     {
         None
     } else {
@@ -239,16 +257,72 @@ async fn package(
     }))
 }
 
+/// Which of a package's keyrings.
+#[derive(Deserialize)]
+struct WhichKeyring {
+    /// One that was replaced, for whoever has the owner token; else the current one.
+    generation: Option<u64>,
+}
+
 async fn keyring(
     State(relay): State<Arc<Relay>>,
     Path(id): Path<String>,
+    Query(which): Query<WhichKeyring>,
     request: HeaderMap,
 ) -> Result<Response, ApiError> {
     let (id, package) = finished(&relay, &id, None).await?;
+    let current = package.keyring.ok_or(ApiError(Code::NotFound))?;
+    let keyring = match which.generation {
+        Some(generation) if generation != current.generation => {
+            let token = bearer(&request).ok_or(ApiError(Code::Unauthorized))?;
+            let owned = relay.packages.owned(&relay, id, &token).await;
+            owned.map_err(ApiError)?;
+            let kept = relay.sqlite.kept_keyring(id, generation).await;
+            kept.map_err(|_| ApiError(Code::StorageFailed))?
+                .ok_or(ApiError(Code::NotFound))?
+        }
+        _ => current,
+    };
     let served = Served::new(&package)
-        .keyring(id)?
+        .only_keyring(id, &keyring)?
         .attachment("keyring".to_owned());
     download::answer(&relay, &request, served).await
+}
+
+#[derive(Serialize)]
+struct Rekeyed {
+    keyring_generation: u64,
+    keyring_sha256: String,
+}
+
+/// Replaces the keyring, if it is still the one that `If-Match` names (rule K2).
+async fn replace_keyring(
+    State(relay): State<Arc<Relay>>,
+    Path(id): Path<String>,
+    request: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let id = PackageId::parse(&id).map_err(|_| ApiError(Code::NotFound))?;
+    let token = bearer(&request).ok_or(ApiError(Code::Unauthorized))?;
+    let Some(expected) = request
+        .get(header::IF_MATCH)
+        .and_then(|tag| tag.to_str().ok())
+    else {
+        let refusal = ApiError(Code::BadUsage).into_response();
+        return Ok((StatusCode::PRECONDITION_REQUIRED, refusal).into_response());
+    };
+    let bytes = timeout(REQUEST_MAX, to_bytes(body, KEYRING_BYTES_MAX))
+        .await
+        .map_err(|_| ApiError(Code::Malformed))?
+        .map_err(|_| ApiError(Code::TooLarge))?;
+    let keyring = rekey::rekey(&relay, id, &token, expected, bytes)
+        .await
+        .map_err(ApiError)?;
+    let answer = Json(Rekeyed {
+        keyring_generation: keyring.generation,
+        keyring_sha256: HEXLOWER.encode(&keyring.sha256.0),
+    });
+    Ok(([(header::ETAG, rekey::etag(&keyring))], answer).into_response())
 }
 
 /// `FILE`: the sealed file. `FILE.sealift`: keyring, manifest, and that file, which opens anywhere (rule L3).

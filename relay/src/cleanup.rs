@@ -1,4 +1,5 @@
-//! What happens by itself: expired packages go, idle sessions are forgotten, certificates are renewed.
+//! What happens by itself: expired packages and old keyrings go, idle sessions are forgotten, certificates are
+//! renewed.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-use crate::clock;
 use crate::relay::Relay;
+use crate::{clock, rekey};
 
 /// How often it is looked at. A package may outlive its time by this; it is not served any more.
 const EVERY: Duration = Duration::from_secs(30);
@@ -67,6 +68,7 @@ async fn round(relay: &Relay, now: u64, expire: bool) {
     relay.packages.forget_idle(relay).await;
     if expire {
         expire_packages(relay, now).await;
+        rekey::clean_up(relay, now).await;
     }
     if let Some(local) = relay
         .webtransport

@@ -15,9 +15,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::api::ApiError;
 use crate::attempt::storage_code;
-use crate::names;
-use crate::records::{File, Package};
+use crate::records::{File, Keyring, Package};
 use crate::relay::Relay;
+use crate::{names, rekey};
 
 /// Objects that are served one after the other, as one.
 pub(crate) struct Served<'a> {
@@ -25,6 +25,8 @@ pub(crate) struct Served<'a> {
     pieces: Vec<Piece>,
     /// Over everything that decides the bytes: keyring generation and hash, file ids, heads, seals.
     tag: Sha256,
+    /// Instead of `tag`.
+    etag: Option<String>,
     attachment: Option<String>,
 }
 
@@ -40,6 +42,7 @@ impl<'a> Served<'a> {
             package,
             pieces: Vec::new(),
             tag: Sha256::new(),
+            etag: None,
             attachment: None,
         }
     }
@@ -49,7 +52,17 @@ impl<'a> Served<'a> {
         let keyring = self.package.keyring.ok_or(ApiError(Code::NotFound))?;
         self.tag.update(keyring.generation.to_be_bytes());
         self.tag.update(keyring.sha256.0);
-        self.push(names::keyring(id), keyring.bytes)
+        self.push(names::keyring_of(id, &keyring), keyring.bytes)
+    }
+
+    /// A keyring alone, under the tag that a change of it must name (K2).
+    pub(crate) fn only_keyring(
+        mut self,
+        id: PackageId,
+        keyring: &Keyring,
+    ) -> Result<Self, ApiError> {
+        self.etag = Some(rekey::etag(keyring));
+        self.push(names::keyring_of(id, keyring), keyring.bytes)
     }
 
     /// Adds a sealed file: head and body.
@@ -85,7 +98,9 @@ pub(crate) async fn answer(
 ) -> Result<Response, ApiError> {
     let total = served.pieces.iter().map(|piece| piece.length).sum();
     let digest = served.tag.finalize();
-    let etag = format!("\"{}\"", data_encoding::HEXLOWER.encode(&digest[..16]));
+    let etag = served
+        .etag
+        .unwrap_or_else(|| format!("\"{}\"", data_encoding::HEXLOWER.encode(&digest[..16])));
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(

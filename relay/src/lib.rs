@@ -38,6 +38,7 @@ mod pages;
 #[cfg(test)]
 mod power_cut;
 pub mod records;
+mod rekey;
 mod relay;
 pub mod reload;
 mod serve;

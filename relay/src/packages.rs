@@ -81,13 +81,17 @@ impl Packages {
         }
     }
 
-    /// Deletes a package for whoever has its owner token. Its lanes are closed.
-    pub(crate) async fn delete(
+    /// What is known of a package, for whoever has its owner token.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotFound`], [`Code::Unauthorized`], [`Code::StorageFailed`].
+    pub(crate) async fn owned(
         &self,
-        relay: &Arc<Relay>,
+        relay: &Relay,
         id: PackageId,
         token: &OwnerToken,
-    ) -> Result<(), Code> {
+    ) -> Result<records::Package, Code> {
         let known = relay
             .storage
             .records
@@ -98,6 +102,17 @@ impl Packages {
             .filter(|package| !package.deleting)
             .ok_or(Code::NotFound)?;
         same(known.owner_sha256, sha256(&token.0))?;
+        Ok(known)
+    }
+
+    /// Deletes a package for whoever has its owner token. Its lanes are closed.
+    pub(crate) async fn delete(
+        &self,
+        relay: &Arc<Relay>,
+        id: PackageId,
+        token: &OwnerToken,
+    ) -> Result<(), Code> {
+        self.owned(relay, id, token).await?;
         // On its own task: a caller that goes away does not leave it half done.
         let deleting = Change::Deleting { package: id };
         let relay = Arc::clone(relay);

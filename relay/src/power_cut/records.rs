@@ -250,8 +250,12 @@ impl State {
             | Change::Prolong { .. }
             | Change::Expire { .. }
             | Change::Deleting { .. }
-            | Change::Deleted { .. } => {
-                panic!("nothing is lost or deleted here")
+            | Change::Deleted { .. }
+            | Change::StageKeyring { .. }
+            | Change::SwitchKeyring { .. }
+            | Change::DropKeyring { .. }
+            | Change::ForgetKeyring { .. } => {
+                panic!("nothing is lost, rekeyed or deleted here")
             }
         }
     }

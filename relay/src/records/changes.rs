@@ -4,7 +4,7 @@ use sealift_protocol::Pair;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{Sqlite, query};
 
-use super::{AttemptKey, Change, File, FileState, GrantUse};
+use super::{AttemptKey, Change, File, FileState, GrantUse, Keyring};
 use sealift_protocol::PackageId;
 use sealift_protocol::limits::CONTROL_BYTES_MAX;
 use sealift_protocol::message::Role;
@@ -188,6 +188,69 @@ fn statements(change: Change) -> Vec<Query> {
             .bind(manifest.0.to_vec())
             .bind(sql(expires_at)),
         ],
+        Change::StageKeyring { package, from, keyring, keep_until } => vec![
+            bind_keyrings(
+                query(
+                    "INSERT INTO keyrings (package, generation, sha256, bytes, state, keep_until) \
+                     SELECT id, ?4, ?5, ?6, 0, ?7 FROM packages WHERE id = ?1 AND state = 2 \
+                     AND keyring_generation = ?2 AND keyring_sha256 = ?3 \
+                     AND (SELECT count(*) FROM keyrings WHERE package = ?1 AND state <> 1 AND sha256 <> ?5) < 32 \
+                     ON CONFLICT DO UPDATE SET keep_until = ?7 WHERE state = 0",
+                ),
+                package,
+                from,
+                keyring,
+            )
+            .bind(sql(keep_until)),
+        ],
+        Change::SwitchKeyring { package, from, keyring, keep_until } => vec![
+            bind_keyrings(
+                query(
+                    "INSERT INTO keyrings (package, generation, sha256, bytes, state, keep_until) \
+                     SELECT id, keyring_generation, keyring_sha256, keyring_bytes, 1, ?7 \
+                     FROM packages WHERE id = ?1 AND state = 2 AND keyring_generation = ?2 AND keyring_sha256 = ?3 \
+                     AND EXISTS (SELECT 1 FROM keyrings WHERE package = ?1 AND generation = ?4 AND sha256 = ?5 \
+                     AND bytes = ?6 AND state = 0)",
+                ),
+                package,
+                from,
+                keyring,
+            )
+            .bind(sql(keep_until)),
+            bind_keyrings(
+                query(
+                    "UPDATE packages SET keyring_generation = ?4, keyring_sha256 = ?5, keyring_bytes = ?6 \
+                     WHERE id = ?1 AND state = 2 AND keyring_generation = ?2 AND keyring_sha256 = ?3 \
+                     AND EXISTS (SELECT 1 FROM keyrings WHERE package = ?1 AND generation = ?4 AND sha256 = ?5 \
+                     AND bytes = ?6 AND state = 0)",
+                ),
+                package,
+                from,
+                keyring,
+            ),
+            // What is current is neither staged nor kept.
+            query(
+                "DELETE FROM keyrings WHERE package = ?1 AND EXISTS (SELECT 1 FROM packages WHERE id = ?1 \
+                 AND keyring_generation = keyrings.generation AND keyring_sha256 = keyrings.sha256)",
+            )
+            .bind(package.0.to_vec()),
+        ],
+        Change::DropKeyring { package, keyring, now } => vec![
+            bind_keyring(
+                query(
+                    "UPDATE keyrings SET state = 2 WHERE package = ?1 AND generation = ?2 AND sha256 = ?3 \
+                     AND (state = 2 OR keep_until <= ?4)",
+                ),
+                package,
+                keyring,
+            )
+            .bind(sql(now)),
+        ],
+        Change::ForgetKeyring { package, keyring } => vec![bind_keyring(
+            query("DELETE FROM keyrings WHERE package = ?1 AND generation = ?2 AND sha256 = ?3 AND state = 2"),
+            package,
+            keyring,
+        )],
         Change::Prolong { package, expires_at, age_max_s } => vec![
             query(
                 "UPDATE packages SET expires_at = max(expires_at, min(?2, created_at + ?3)) \
@@ -208,6 +271,7 @@ fn statements(change: Change) -> Vec<Query> {
         Change::Deleted { package } => [
             "DELETE FROM parts WHERE package = ?1 AND EXISTS (SELECT 1 FROM packages WHERE id = ?1 AND state = 3)",
             "DELETE FROM files WHERE package = ?1 AND EXISTS (SELECT 1 FROM packages WHERE id = ?1 AND state = 3)",
+            "DELETE FROM keyrings WHERE package = ?1 AND EXISTS (SELECT 1 FROM packages WHERE id = ?1 AND state = 3)",
             "DELETE FROM packages WHERE id = ?1 AND state = 3",
         ]
         .map(|text| query(text).bind(package.0.to_vec()))
@@ -231,6 +295,21 @@ fn add_file(package: PackageId, file: &File) -> Query {
     .bind(sql(file.body_bytes))
     .bind(sql(file.part_bytes))
     .bind(state_number(file.state))
+}
+
+fn bind_keyring(query: Query, package: PackageId, keyring: Keyring) -> Query {
+    query
+        .bind(package.0.to_vec())
+        .bind(sql(keyring.generation))
+        .bind(keyring.sha256.0.to_vec())
+}
+
+/// Binds ?1 to ?6.
+fn bind_keyrings(query: Query, package: PackageId, from: Keyring, to: Keyring) -> Query {
+    bind_keyring(query, package, from)
+        .bind(sql(to.generation))
+        .bind(to.sha256.0.to_vec())
+        .bind(sql(to.bytes))
 }
 
 fn bind_key(query: Query, key: AttemptKey) -> Query {

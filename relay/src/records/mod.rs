@@ -68,7 +68,7 @@ pub struct Package {
 }
 
 /// A keyring as recorded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Keyring {
     /// Counts the package's keyrings, from 1.
     pub generation: u64,
@@ -218,6 +218,46 @@ pub enum Change {
         manifest: FileId,
         /// When it expires, in seconds since 1970.
         expires_at: u64,
+    },
+    /// Another keyring's object is about to be stored (K2). Condition: finished, the keyring is still `from`, and
+    /// not many others are under way.
+    StageKeyring {
+        /// The package.
+        package: PackageId,
+        /// The keyring to be replaced.
+        from: Keyring,
+        /// The one to be stored.
+        keyring: Keyring,
+        /// When it is cleaned up if it is not switched to, in seconds since 1970.
+        keep_until: u64,
+    },
+    /// The stored keyring becomes the package's, and the one before is kept for a while (K2). Condition: finished,
+    /// the keyring is still `from`, and the new one was staged.
+    SwitchKeyring {
+        /// The package.
+        package: PackageId,
+        /// The keyring to be replaced.
+        from: Keyring,
+        /// The one to take its place.
+        keyring: Keyring,
+        /// When the one before is cleaned up, in seconds since 1970.
+        keep_until: u64,
+    },
+    /// A keyring's object is about to be deleted. Condition: its time is over, or this was recorded before.
+    DropKeyring {
+        /// The package.
+        package: PackageId,
+        /// The keyring.
+        keyring: Keyring,
+        /// Now, in seconds since 1970.
+        now: u64,
+    },
+    /// A keyring's object is gone: forgets it. Condition: [`Change::DropKeyring`] was recorded.
+    ForgetKeyring {
+        /// The package.
+        package: PackageId,
+        /// The keyring.
+        keyring: Keyring,
     },
     /// Moves the expiry of an unfinished package. Condition: unfinished, and not kept for the longest time yet.
     Prolong {

@@ -22,7 +22,11 @@ use super::changes::{self, sql};
 use super::{Change, DurablePart, File, FileState, Keyring, Package, Records, RecordsError};
 
 /// The schema's versions, in order. A new one is added at the end; none is ever changed.
-const SCHEMA: &[&str] = &[include_str!("schema-1.sql"), include_str!("schema-2.sql")];
+const SCHEMA: &[&str] = &[
+    include_str!("schema-1.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+];
 
 /// Most changes in one transaction.
 const GROUP_CHANGES: usize = 512;
@@ -114,6 +118,42 @@ impl Sqlite {
             .await?;
         rows.iter()
             .map(|row| Ok((PackageId(bytes(row, "package")?), read_file(row)?)))
+            .collect()
+    }
+
+    /// A keyring that was replaced and is kept for undo.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn kept_keyring(
+        &self,
+        package: PackageId,
+        generation: u64,
+    ) -> Result<Option<Keyring>, RecordsError> {
+        let row =
+            query("SELECT * FROM keyrings WHERE package = ?1 AND generation = ?2 AND state = 1")
+                .bind(package.0.to_vec())
+                .bind(sql(generation));
+        let row = row.fetch_optional(&self.readers).await?;
+        row.as_ref().map(read_keyring).transpose()
+    }
+
+    /// Keyrings that nobody needs any more: replaced long ago, or staged and never switched to.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn old_keyrings(
+        &self,
+        now: u64,
+    ) -> Result<Vec<(PackageId, Keyring)>, RecordsError> {
+        let rows = query("SELECT * FROM keyrings WHERE keep_until <= ?1 OR state = 2")
+            .bind(sql(now))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter()
+            .map(|row| Ok((PackageId(bytes(row, "package")?), read_keyring(row)?)))
             .collect()
     }
 
@@ -434,6 +474,14 @@ fn read_package(row: &SqliteRow) -> Result<Package, RecordsError> {
         draft_sha256: optional(row, "draft_sha256")?.map(Sha256Hash),
         manifest: optional(row, "manifest")?.map(FileId),
         files: Vec::new(),
+    })
+}
+
+fn read_keyring(row: &SqliteRow) -> Result<Keyring, RecordsError> {
+    Ok(Keyring {
+        generation: number(row, "generation")?,
+        sha256: Sha256Hash(bytes(row, "sha256")?),
+        bytes: number(row, "bytes")?,
     })
 }
 

@@ -93,6 +93,25 @@ impl TestRelay {
         (status, headers, response.bytes().await.unwrap().to_vec())
     }
 
+    /// PUT of a keyring for whoever has the owner token; `if_match` names the one to replace.
+    pub async fn rekey(
+        &self,
+        sealed: &sealed::Sealed,
+        if_match: &str,
+        keyring: Vec<u8>,
+    ) -> (u16, reqwest::header::HeaderMap, Vec<u8>) {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let url = format!("{}/api/packages/{}/keyring", self.url(), sealed.package);
+        let request = reqwest::Client::new()
+            .put(url)
+            .header("authorization", bearer(&sealed.owner.0))
+            .header("if-match", if_match)
+            .body(keyring);
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        (status, headers, response.bytes().await.unwrap().to_vec())
+    }
+
     /// Waits until a number in the records is what it should become.
     pub async fn becomes(&self, statement: &'static str, wanted: i64) {
         for _ in 0..500 {
@@ -128,4 +147,15 @@ impl TestRelay {
             .await
             .unwrap()
     }
+}
+
+/// The header that carries an owner token.
+pub fn bearer(token: &[u8]) -> String {
+    format!("Bearer {}", data_encoding::BASE64URL_NOPAD.encode(token))
+}
+
+/// The code of a refusal.
+pub fn code(body: &[u8]) -> String {
+    let refusal: serde_json::Value = serde_json::from_slice(body).unwrap();
+    refusal["code"].as_str().unwrap().to_owned()
 }

@@ -5,6 +5,7 @@ use sealift_protocol::format::{
     DraftHeader, FLOE_PARAMETERS, Geometry, KdfCost, KeyringHeader, Role, SlotKind, checksum,
     head_bytes_for, write_core,
 };
+use sealift_protocol::message::sha256;
 use sealift_protocol::{FileId, OwnerToken, PackageId, Pair};
 
 /// A package: its ids, secrets and small objects.
@@ -42,6 +43,53 @@ impl Sealed {
             draft: draft(package, &mut random),
             random,
         }
+    }
+
+    /// The keyring after the one that the package has, with a password slot. The package's own stays as it is.
+    pub fn next_keyring(&mut self) -> Vec<u8> {
+        let slot = password_slot(KdfCost::DEFAULT, &mut self.random);
+        self.keyring_after(&self.keyring.clone(), &[slot])
+    }
+
+    /// A keyring that follows another one, with any slots.
+    pub fn keyring_after(&mut self, before: &[u8], slots: &[Vec<u8>]) -> Vec<u8> {
+        let generation = u64::from_be_bytes(before[32..40].try_into().unwrap()) + 1;
+        self.keyring_with(generation, sha256(before).0, slots)
+    }
+
+    /// A keyring of any generation, with any slots, in the right form.
+    pub fn keyring_with(
+        &mut self,
+        generation: u64,
+        previous_sha256: [u8; 32],
+        slots: &[Vec<u8>],
+    ) -> Vec<u8> {
+        let header = KeyringHeader {
+            package: self.package,
+            generation,
+            previous_sha256,
+        };
+        let mut keyring = header.write(slots).unwrap();
+        keyring.extend(bytes(&mut self.random, 32));
+        keyring.extend(checksum(&keyring));
+        keyring
+    }
+
+    /// A slot that a password of this cost opens.
+    pub fn password_slot(&mut self, cost: KdfCost) -> Vec<u8> {
+        password_slot(cost, &mut self.random)
+    }
+
+    /// A slot that the link alone opens.
+    pub fn link_slot(&mut self) -> Vec<u8> {
+        wrap_slot(SlotKind::Link, &mut self.random)
+    }
+
+    /// A slot of a kind that nobody knows yet.
+    pub fn unknown_slot(&mut self) -> Vec<u8> {
+        let mut slot = vec![0xee, 0, 0, 64];
+        slot.extend(bytes(&mut self.random, 60));
+        slot
     }
 
     /// A keyring that the link alone opens.
@@ -105,9 +153,18 @@ impl SealedFile {
     }
 }
 
-fn keyring(package: PackageId, slot: SlotKind, random: &mut Random) -> Vec<u8> {
-    let mut slot = slot.write(&array(random)).unwrap().to_vec();
+fn password_slot(cost: KdfCost, random: &mut Random) -> Vec<u8> {
+    wrap_slot(SlotKind::Password { cost, link: false }, random)
+}
+
+fn wrap_slot(kind: SlotKind, random: &mut Random) -> Vec<u8> {
+    let mut slot = kind.write(&bytes(random, 32)).unwrap();
     slot.extend(bytes(random, 128 - slot.len()));
+    slot
+}
+
+fn keyring(package: PackageId, slot: SlotKind, random: &mut Random) -> Vec<u8> {
+    let slot = wrap_slot(slot, random);
     let header = KeyringHeader {
         package,
         generation: 1,
