@@ -22,7 +22,13 @@ export function parts(): Plugin {
   };
 }
 
+/** This version, the same in pages and workers. */
+export const define = {
+  __SEALIFT_VERSION__: JSON.stringify((JSON.parse(readFileSync(resolve(here, 'package.json'), 'utf8')) as { version: string }).version),
+};
+
 export default defineConfig({
+  define,
   root: resolve(here, 'portal'),
   base: '/',
   publicDir: false,

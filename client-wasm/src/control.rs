@@ -160,11 +160,13 @@ impl SendSession {
         Ok(list(prepared?))
     }
 
-    /// Starts the session. `transports` is a comma-separated list of `webtransport` and `websocket`.
+    /// Starts the session. `client` says which program this is, in the words of the `Sealift-Client` header; `transports`
+    /// is a comma-separated list of `webtransport` and `websocket`.
     #[wasm_bindgen]
     pub fn begin(
         &mut self,
         now_ms: f64,
+        client: String,
         grant: Option<String>,
         expires_in_s: Option<u32>,
         transports: &str,
@@ -175,7 +177,7 @@ impl SendSession {
             package: self.key.package(),
             owner_token: self.owner.clone(),
             client_id: ClientId(random()),
-            client_version: concat!("sealift-web ", env!("CARGO_PKG_VERSION")).to_owned(),
+            client_version: client,
             grant,
             keyring: self.keyring.clone(),
             draft,

@@ -10,12 +10,12 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use sealift_envelope::keyring::{self, Credential, KeyringBuilder};
 use sealift_envelope::{PackageKey, Password};
-use sealift_protocol::format::{KdfCost, KdfLimits, Keyring};
+use sealift_protocol::format::{KdfCost, KdfLimits, Keyring, SlotKind};
 use sealift_protocol::ids::PackageId;
 use sealift_protocol::link::LinkSecret;
 
 use crate::error::Result;
-use crate::plain::{bytes, number, object};
+use crate::plain::{bytes, list, number, object};
 
 /// What a keyring may cost. The build for test vectors has no floor.
 #[cfg(not(feature = "cheap-kdf-for-tests"))]
@@ -93,11 +93,28 @@ pub fn open_keyring(
         .to_vec())
 }
 
-/// What a keyring asks for: `{package, password, secret, cost}`, the last in KiB times passes.
+/// What a keyring asks for, before anything of it was authenticated: `{package, password, secret, identity, cost,
+/// generation, slots}`. The cost is in KiB times passes; a slot is `{kind, memory, passes}`, its kind one of `password`,
+/// `password_and_link`, `link`, `recipient`, `unknown`, the cost of a password in KiB and passes.
 #[wasm_bindgen(js_name = inspectKeyring)]
 pub fn inspect_keyring(bytes: &[u8]) -> Result<JsValue> {
     let keyring = Keyring::parse(bytes)?;
     let needs = keyring::needs(&keyring);
+    let slots = keyring.slots().map(|slot| {
+        let (kind, cost) = match slot.kind {
+            SlotKind::Password { cost, link: false } => ("password", Some(cost)),
+            SlotKind::Password { cost, link: true } => ("password_and_link", Some(cost)),
+            SlotKind::Link => ("link", None),
+            SlotKind::Recipient => ("recipient", None),
+            SlotKind::Unknown(_) => ("unknown", None),
+        };
+        let of = |figure: fn(KdfCost) -> u64| number(cost.map_or(0, figure));
+        object([
+            ("kind", kind.into()),
+            ("memory", of(|cost| cost.memory_kib.into())),
+            ("passes", of(|cost| cost.passes.into())),
+        ])
+    });
     Ok(object([
         ("package", keyring.package().to_string().into()),
         (
@@ -105,7 +122,10 @@ pub fn inspect_keyring(bytes: &[u8]) -> Result<JsValue> {
             (needs.password || needs.password_and_link).into(),
         ),
         ("secret", (needs.link || needs.password_and_link).into()),
+        ("identity", needs.identity.into()),
         ("cost", number(keyring.work_kib())),
+        ("generation", number(keyring.generation())),
+        ("slots", list(slots)),
     ]))
 }
 

@@ -24,11 +24,12 @@ pub fn read_receive_link(text: &str) -> Result<JsValue> {
     ]))
 }
 
-/// A manage link: `{relay, package, token}`, the token as it goes into the Authorization header.
+/// A manage link: `{relay, package, token, secret}`, the token as it goes into the Authorization header, the secret
+/// undefined when there is none.
 #[wasm_bindgen(js_name = readManageLink)]
 pub fn read_manage_link(text: &str) -> Result<JsValue> {
     let (relay, package, fragment) = read(text)?;
-    let Fragment::Manage { owner, .. } = fragment else {
+    let Fragment::Manage { owner, secret } = fragment else {
         return Err(LinkError::NotALink.into());
     };
     let token = Base64UrlUnpadded::encode_string(&owner.0);
@@ -36,6 +37,7 @@ pub fn read_manage_link(text: &str) -> Result<JsValue> {
         ("relay", relay.into()),
         ("package", package.into()),
         ("token", token.into()),
+        ("secret", optional(secret)),
     ]))
 }
 

@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use zeroize::Zeroize as _;
 
 use sealift_envelope::{
-    Error, FileOpener, Manifest, ManifestIndex, PackageKey, SealBuilder, names,
+    Error, FileOpener, Manifest, ManifestIndex, OpeningKey, SealBuilder, names,
 };
 use sealift_protocol::error::Code;
 use sealift_protocol::format::limits::SEAL_BYTES;
@@ -23,16 +23,16 @@ use crate::plain::{list, number, object, whole};
 /// An opened package.
 #[wasm_bindgen]
 pub struct PackageOpener {
-    key: PackageKey,
+    key: OpeningKey,
     manifest: Option<(Manifest, ManifestIndex)>,
 }
 
 #[wasm_bindgen]
 impl PackageOpener {
-    /// From the package key's bytes, which the caller wipes.
+    /// From the key's bytes, which the caller wipes. Whichever slot they came from, this only opens.
     #[wasm_bindgen(constructor)]
     pub fn new(mut key: Vec<u8>) -> Result<PackageOpener> {
-        let imported = PackageKey::import(&key);
+        let imported = OpeningKey::import(&key);
         key.zeroize();
         Ok(Self {
             key: imported?,

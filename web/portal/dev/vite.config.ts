@@ -6,7 +6,7 @@
  */
 import { resolve } from 'node:path';
 import { defineConfig, type Plugin } from 'vite';
-import { parts } from '../../vite.config.ts';
+import { define, parts } from '../../vite.config.ts';
 
 const here = import.meta.dirname;
 
@@ -26,6 +26,7 @@ function addresses(): Plugin {
 }
 
 export default defineConfig({
+  define,
   root: resolve(here, '..'),
   plugins: [parts(), addresses()],
   resolve: { alias: [{ find: /^(\.\.\/)+src\/sdk$/, replacement: resolve(here, 'fake-sdk.ts') }] },

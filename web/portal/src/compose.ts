@@ -3,13 +3,12 @@
  *
  * Start with `Compose`. It only gathers and checks; sending is send.ts.
  */
-import type { Protection, SourceFile } from '../../src/sdk';
+import { SealiftError, type Protection, type ProtectionPolicy, type SourceFile } from '../../src/sdk';
 import { wireChoosing, type Chosen } from './choose';
-import { wireCopy } from './copy';
-import { breathe, button, byId, input, part, setProblem, setText } from './dom';
+import { breathe, button, byId, input, part, setText } from './dom';
 import { FileList } from './file-list';
 import { showFailure } from './failure';
-import { wireGenerate, wireReveal, wireStrength } from './password';
+import { ProtectionFields } from './protection';
 import { say, showScreen, shownScreen } from './screens';
 import { emptyFolders, grow, leaves, type Folder, type Node } from './tree';
 import * as words from './words';
@@ -34,8 +33,7 @@ export class Compose {
   #adding = Promise.resolve();
   #tree: Folder<SourceFile> = grow([]);
   readonly #list: FileList<SourceFile>;
-  readonly #reveal = wireReveal([input('password'), input('repeat-password')]);
-  readonly #judge = wireStrength(input('password'));
+  readonly #protection = new ProtectionFields(() => this.#refreshFacts());
 
   constructor(send: (composed: Composed) => void) {
     this.#list = new FileList(byId('files-tree', HTMLUListElement), {
@@ -50,13 +48,15 @@ export class Compose {
       failed: (error) => showFailure(error, { back: { label: 'Back to the files', act: () => this.show() } }),
       welcome: () => shownScreen() === 'compose-screen',
     });
-    this.#wireProtection();
+    byId('expiry', HTMLSelectElement).addEventListener('change', () => this.#refreshFacts());
     this.offerExpiry(USUAL_EXPIRY_S, 7 * DAY_S);
     button('remove-all').addEventListener('click', () => this.#clear());
     byId('compose', HTMLFormElement).addEventListener('submit', (event) => {
       event.preventDefault();
-      const composed = this.#check();
-      if (composed) send(composed);
+      void this.#check().then(
+        (composed) => composed && send(composed),
+        (thrown: unknown) => showFailure(SealiftError.from(thrown), { back: { label: 'Back to the files', act: () => this.show() } }),
+      );
     });
   }
 
@@ -76,11 +76,13 @@ export class Compose {
   /** Empties the form, the password too. */
   reset(): void {
     byId('compose', HTMLFormElement).reset();
-    this.#reveal(false);
-    this.#judge();
-    button('copy-password').hidden = true;
+    this.#protection.reset();
     this.#clear();
-    this.#showProtection();
+  }
+
+  /** Leaves only the ways to protect that the relay takes. */
+  restrict(policy: ProtectionPolicy): void {
+    this.#protection.restrict(policy);
   }
 
   /** The choices of how long a package is kept, as the relay allows them. */
@@ -147,58 +149,24 @@ export class Compose {
     this.#refreshFacts();
   }
 
-  #wireProtection(): void {
-    for (const id of ['with-password', 'no-password']) input(id).addEventListener('change', () => this.#showProtection());
-    byId('expiry', HTMLSelectElement).addEventListener('change', () => this.#refreshFacts());
-    wireGenerate(this.#reveal, () => {
-      this.#judge();
-      this.#clearProblems();
-    });
-    input('password').addEventListener('input', () => {
-      button('copy-password').hidden = true;
-      this.#clearProblems();
-    });
-    input('repeat-password').addEventListener('input', () => this.#clearProblems());
-    wireCopy(button('copy-password'), () => input('password').value, input('password'));
-  }
-
-  #showProtection(): void {
-    part('password-fields').hidden = input('no-password').checked;
-    this.#clearProblems();
-    this.#refreshFacts();
-  }
-
-  #clearProblems(): void {
-    setProblem(input('password'), part('password-problem'), '');
-    setProblem(input('repeat-password'), part('repeat-problem'), '');
-  }
-
   /** Who, until when, and what is lost with the password: said before it happens. */
   #refreshFacts(): void {
-    const open = input('no-password').checked;
+    const { who, lostName, lost } = this.#protection.facts();
     const seconds = Number(byId('expiry', HTMLSelectElement).value);
-    setText(
-      part('fact-who'),
-      open ? 'Anyone who has the link.' : 'Anyone who has the link and the password. The link alone is not enough.',
-    );
+    setText(part('fact-who'), who);
     setText(part('fact-until'), `${words.date(new Date(Date.now() + seconds * 1000))}. Then the relay deletes it.`);
-    setText(part('fact-lost-name'), open ? 'If the link is lost' : 'If the password is lost');
-    setText(
-      part('fact-lost'),
-      open
-        ? 'Nobody can open the files, not even the people who run the relay. The key is only in the link.'
-        : 'Nobody can open the files, not even the people who run the relay. There is no way to reset it.',
-    );
+    setText(part('fact-lost-name'), lostName);
+    setText(part('fact-lost'), lost);
   }
 
   /** What was entered, or null after pointing out what is missing. */
-  #check(): Composed | null {
+  async #check(): Promise<Composed | null> {
     if (this.#files.length === 0 && this.#folders.size === 0) {
       button('add-files').focus();
       say('Add a file or a folder first.');
       return null;
     }
-    const protection = this.#protection();
+    const protection = await this.#protection.read();
     if (!protection) return null;
     return {
       files: this.#files,
@@ -208,24 +176,6 @@ export class Compose {
       protection,
       expiresInSeconds: Number(byId('expiry', HTMLSelectElement).value),
     };
-  }
-
-  #protection(): Protection | null {
-    if (input('no-password').checked) return { kind: 'link' };
-    const [password, repeat] = [input('password'), input('repeat-password')];
-    if (password.value === '') return this.#refuse(password, part('password-problem'), 'Enter a password, or choose “No password”.');
-    if (repeat.value !== password.value) {
-      const text = repeat.value === '' ? 'Enter the same password once more.' : 'The two passwords are not the same.';
-      return this.#refuse(repeat, part('repeat-problem'), text);
-    }
-    return { kind: 'password', password: password.value };
-  }
-
-  #refuse(field: HTMLInputElement, problem: HTMLElement, text: string): null {
-    setProblem(field, problem, text);
-    field.focus();
-    say(text);
-    return null;
   }
 }
 

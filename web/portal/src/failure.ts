@@ -1,5 +1,6 @@
 /** The screen for what went wrong: what happened, what to do, and the code to tell whoever helps. */
 import type { SealiftError } from '../../src/sdk';
+import { isFresh, loadNewer } from './address';
 import { button, part, setText } from './dom';
 import { say, showScreen } from './screens';
 
@@ -13,6 +14,12 @@ const HEADINGS: Record<string, string> = {
   expired: 'This package has expired',
   not_complete: 'Not everything has arrived yet',
   wrong_password: 'That password does not fit',
+  identity_needed: 'This opens with an identity file',
+  wrong_identity: 'That identity does not fit',
+  bad_identity: 'This is not an identity file',
+  bad_recipient: 'This is not a public key',
+  old_keyring: 'This is an older state than before',
+  keyring_changed: 'It was changed meanwhile',
   unauthorized: 'This link cannot do that',
 
   // What the bytes turned out to be.
@@ -38,6 +45,10 @@ const HEADINGS: Record<string, string> = {
   grant_invalid: 'This invitation is not valid',
   grant_expired: 'This invitation has run out',
   password_required: 'A password is needed here',
+  weak_password: 'A stronger password is needed here',
+  kdf_too_weak: 'A stronger password is needed here',
+  content_protection_required: 'The relay did not take this',
+  client_too_old: 'This page is too old for its relay',
   file_changed: 'A file changed while it was sent',
   file_unreadable: 'A file could not be read',
   superseded: 'This goes on in another window',
@@ -69,6 +80,9 @@ const ADVICE: Record<string, string> = {
   already_finished: 'Send the files as a new package.',
 };
 
+const NEWER = 'Reload it to get the new version. What you have entered here is lost; nothing of it was sent.';
+const STILL_TOO_OLD = 'It was reloaded and is still the old version. Tell the relay’s operator that the pages it serves are older than the version it asks for.';
+
 export interface WayOut {
   label: string;
   act: () => void;
@@ -78,7 +92,9 @@ export interface WayOut {
 export function showFailure(error: SealiftError, ways: { retry?: WayOut; back?: WayOut } = {}): void {
   setText(part('failure-title'), HEADINGS[error.code] ?? 'That did not work');
   setText(part('failure-sentence'), error.message);
-  const advice = ADVICE[error.code] ?? error.advice;
+  const tooOld = error.code === 'client_too_old';
+  const advice = tooOld ? (isFresh ? STILL_TOO_OLD : NEWER) : ADVICE[error.code] ?? error.advice;
+  if (tooOld) ways = isFresh ? {} : { retry: { label: 'Reload', act: () => void loadNewer() } };
   setText(part('failure-advice'), advice);
   part('failure-what-to-do').hidden = advice === '';
   setText(part('failure-code'), error.code);

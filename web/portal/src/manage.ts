@@ -1,13 +1,12 @@
 /** The Manage page: what the sender's second link allows, which is to look at a package and to delete it. */
 import { checkEnvironment, clearStaging, readManageLink, SealiftError, type ManagedInfo, type ManagedPackage } from '../../src/sdk';
+import { takeAddress } from './address';
 import { button, byId, part, setText } from './dom';
 import { showFailure } from './failure';
 import { say, showScreen } from './screens';
 import * as words from './words';
 
-const link = location.href;
-history.replaceState(null, '', location.pathname + location.search);
-addEventListener('hashchange', () => location.reload());
+const link = takeAddress();
 
 async function manage(): Promise<void> {
   showScreen('loading-screen', { focus: false });

@@ -1,5 +1,5 @@
 /** A password field: show what was typed, judge how hard it is to guess, make a good one. */
-import { generatePassword, passwordStrength, type Strength } from '../../src/sdk';
+import { generatePassword, passwordRefusal, passwordStrength, type Strength } from '../../src/sdk';
 import { button, input, part, setText } from './dom';
 
 /** Makes the "Show" button reveal these fields. Returns a function that sets it from code. */
@@ -25,26 +25,32 @@ const VERDICTS: Record<Strength['score'], string> = {
 
 const SETTLE_MS = 200;
 
-/** Judges the field while it is typed into. The estimator is fetched with the first character, not before. */
-export function wireStrength(field: HTMLInputElement): () => void {
+/**
+ * Judges the field while it is typed into, also by the relay's rule when it has one. The estimator is fetched with the
+ * first character, not before.
+ */
+export function wireStrength(field: HTMLInputElement, rule: () => string | null = () => null): () => void {
   const box = part('strength');
   let timer = 0;
-  let asked = 0;
+  let turn = 0;
   const judge = async (): Promise<void> => {
-    const ticket = ++asked;
+    const ticket = ++turn;
     const password = field.value;
+    const asked = rule();
     const strength = await passwordStrength(password).catch(() => null);
-    if (ticket !== asked || field.value !== password) return; // Typed on meanwhile.
+    const refusal = strength && asked ? await passwordRefusal(password, asked) : '';
+    if (ticket !== turn || field.value !== password) return; // Typed on meanwhile.
     box.hidden = strength === null;
     if (!strength) return;
-    box.dataset['score'] = String(strength.score);
+    box.dataset['score'] = String(refusal ? Math.min(strength.score, 2) : strength.score);
+    if (refusal) return setText(part('strength-text'), `Not strong enough for this relay. ${refusal}`);
     const hint = strength.score < 3 ? strength.warning || strength.suggestions[0] || '' : '';
     setText(part('strength-text'), `${VERDICTS[strength.score]} ${hint}`.trim());
   };
   const refresh = (): void => {
     clearTimeout(timer);
     if (field.value === '') {
-      asked += 1;
+      turn += 1;
       box.hidden = true;
       return;
     }

@@ -1,5 +1,6 @@
 /** The Receive page: a link is opened, its password asked once, and the files come out under their real names. */
 import { checkEnvironment, openLink, SealiftError, type Package } from '../../src/sdk';
+import { takeAddress } from './address';
 import { ContentsView, saveAddresses } from './contents';
 import { showFailure, type WayOut } from './failure';
 import { unlock } from './lock';
@@ -7,9 +8,7 @@ import { say, showScreen } from './screens';
 import * as words from './words';
 
 /** The link with its secret part, which leaves the address bar at once (rule L7). */
-const link = location.href;
-history.replaceState(null, '', location.pathname + location.search);
-addEventListener('hashchange', () => location.reload());
+const link = takeAddress();
 
 async function receive(): Promise<void> {
   showScreen('loading-screen', { focus: false });

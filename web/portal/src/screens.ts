@@ -2,11 +2,19 @@
  * One screen at a time. Changing it moves the keyboard to the new heading, so that a screen reader begins there,
  * and says in the one live region what happened.
  */
-import { part } from './dom';
+import { versionEvents } from '../../src/sdk';
+import { el, part } from './dom';
 
 for (const link of document.querySelectorAll<HTMLAnchorElement>('.site-header nav a')) {
   if (link.pathname === location.pathname) link.setAttribute('aria-current', 'page');
 }
+
+/* The relay says that this version will soon be too old: a sentence above everything, once. */
+versionEvents.addEventListener(
+  'outdated',
+  () => document.querySelector('main')?.prepend(el('p', 'banner warning outdated', 'There is a newer version of this page, and this one will soon no longer be taken. Reload it when nothing is under way.')),
+  { once: true },
+);
 
 /** Shows one `<section class="screen">` and hides the others. */
 export function showScreen(id: string, options: { focus?: boolean } = {}): void {

@@ -5,17 +5,24 @@
  */
 import {
   checkEnvironment, clearStaging, readSendLink, relayPolicy, SealiftError, SendJob,
-  type SendOptions, type SendResult, type SendState, type Transport,
+  type Protection, type SendOptions, type SendResult, type SendState, type Transport,
 } from '../../src/sdk';
+import { takeAddress } from './address';
 import { keepAwake } from './awake';
 import { Compose, type Composed } from './compose';
 import { wireCopy } from './copy';
 import { button, byId, input, part, setText } from './dom';
 import { showFailure } from './failure';
 import { ProgressPanel, transportSentence, type Stage } from './progress';
-import { qrCode } from './qr';
+import { drawnQr } from './qr';
 import { say, showScreen } from './screens';
 import * as words from './words';
+
+const LINK_HELP: Record<Protection['kind'], string> = {
+  password: 'Give it to the people who shall open it.',
+  link: 'Give it only to the people who shall open it: whoever has it can.',
+  recipients: 'Give it to the people whose keys you added. They open it with their identity file.',
+};
 
 const STAY = 'Keep this page open until it is done. You can use other tabs and programs meanwhile.';
 
@@ -49,7 +56,8 @@ class SendPage {
 
   async #askPolicy(): Promise<void> {
     try {
-      const policy = await relayPolicy();
+      const policy = await relayPolicy(this.#grant);
+      this.#compose.restrict(policy.protection);
       if (policy.expiryChoicesSeconds.length > 0) {
         this.#compose.offerExpiry(policy.expiryChoicesSeconds, policy.expiryDefaultSeconds ?? 7 * 86_400);
       }
@@ -57,8 +65,10 @@ class SendPage {
         setText(part('add-help'), `You can also paste them. Up to ${words.bytes(policy.packageBytesMax)} at a time.`);
       }
       if (!policy.uploadsOpen && this.#grant === null) showFailure(new SealiftError('grant_required'));
-    } catch {
-      // Not reachable just now: the form works with the usual choices, and sending says what is wrong.
+    } catch (thrown) {
+      const error = SealiftError.from(thrown);
+      if (error.code === 'client_too_old') showFailure(error);
+      // Else it is not reachable just now: the form works with the usual choices, and sending says what is wrong.
     }
   }
 
@@ -90,17 +100,19 @@ class SendPage {
       const { code, message } = (event as CustomEvent<{ code: string; message: string }>).detail;
       panel.notice(message, code === 'session_busy');
     });
+    job.addEventListener('created', () => this.#offerManageLink(job, 'progress-screen'));
     button('take-over').onclick = () => {
       panel.notice('');
       job.takeOver();
     };
 
+    byId('manage', HTMLDetailsElement).hidden = true; // That of the package before.
     panel.stage(stageOf('preparing', job) as Stage);
     showScreen('progress-screen');
     keepAwake(true);
     try {
       const result = await job.start();
-      this.#password = composed.protection.kind === 'password' ? composed.protection.password : '';
+      this.#password = ('password' in composed.protection && composed.protection.password) || '';
       this.#showSent(job, result);
     } catch (thrown) {
       this.#showEnd(SealiftError.from(thrown), composed, job);
@@ -114,7 +126,13 @@ class SendPage {
   #showEnd(error: SealiftError, composed: Composed, job: SendJob): void {
     if (error.code === 'cancelled' && job.gone) return this.#compose.show('Cancelled. Nothing of it is kept. Your files are still in the list.');
     if (error.code === 'superseded') return showFailure(error);
-    const back = { label: 'Back to the files', act: () => this.#compose.show() };
+    const back = {
+      label: 'Back to the files',
+      act: () => {
+        this.#compose.show();
+        void this.#askPolicy(); // It may ask for more than it did.
+      },
+    };
     const { manageLink } = job;
     const remove = !job.gone && manageLink !== null ? { label: 'Delete what was sent', act: () => void open(manageLink, '_blank', 'noopener') } : undefined;
     if (error.code === 'cancelled') {
@@ -131,15 +149,12 @@ class SendPage {
     const size = files.reduce((sum, { file }) => sum + file.size, 0);
     setText(part('sent-lead'), `${words.amount(files.length, folders.length)}, ${words.bytes(size)}. Available until ${words.date(result.expiresAt)}.`);
     input('link').value = result.receiveLink;
-    input('manage-link').value = result.manageLink;
-    part('sent-password').hidden = this.#password === '';
-    setText(
-      part('link-help'),
-      this.#password ? 'Give it to the people who shall open it.' : 'Give it only to the people who shall open it: whoever has it can.',
-    );
+    this.#offerManageLink(job, 'sent-screen');
+    const { kind } = job.options.protection;
+    part('sent-password').hidden = kind !== 'password';
+    setText(part('link-help'), LINK_HELP[kind]);
     button('share').hidden = typeof navigator.share !== 'function';
     this.#showQr(false);
-    byId('manage', HTMLDetailsElement).open = false;
     showScreen('sent-screen');
     say('Sent');
   }
@@ -162,10 +177,25 @@ class SendPage {
     });
   }
 
+  /** There from the moment the package exists (rule L4), on whichever screen is shown. */
+  #offerManageLink({ manageLink }: SendJob, screen: string): void {
+    const details = byId('manage', HTMLDetailsElement);
+    input('manage-link').value = manageLink ?? '';
+    details.open = false;
+    details.hidden = false;
+    if (details.closest('.screen')?.id !== screen) part(screen).lastElementChild?.before(details);
+  }
+
   #showQr(shown: boolean): void {
     const box = part('qr-box');
     box.hidden = !shown;
-    box.replaceChildren(...(shown && this.#result ? [qrCode(this.#result.receiveLink, 'QR code of the link')] : []));
+    box.replaceChildren();
+    if (shown && this.#result) {
+      drawnQr(this.#result.receiveLink, 'QR code of the link').then(
+        (drawn) => box.replaceChildren(drawn),
+        (thrown: unknown) => box.replaceChildren(SealiftError.from(thrown).message),
+      );
+    }
     button('show-qr').setAttribute('aria-expanded', String(shown));
     setText(button('show-qr'), shown ? 'Hide QR code' : 'Show QR code');
   }
@@ -181,10 +211,8 @@ function limits(): Pick<SendOptions, 'transports' | 'lanesMax'> {
 
 /** Reads the permission out of a send link and takes it out of the address at once. */
 async function takeGrant(): Promise<string | null> {
-  if (location.hash.length < 2) return null;
-  const link = location.href;
-  history.replaceState(null, '', location.pathname + location.search);
-  return readSendLink(link);
+  const link = takeAddress();
+  return new URL(link).hash.length < 2 ? null : readSendLink(link);
 }
 
 async function start(): Promise<void> {
@@ -197,6 +225,5 @@ async function start(): Promise<void> {
   }
 }
 
-addEventListener('hashchange', () => location.reload());
 void clearStaging();
 void start();

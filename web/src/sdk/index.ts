@@ -7,10 +7,13 @@ export { checkEnvironment } from './environment';
 export { clearStaging } from './saving';
 export { DownloadJob } from './download';
 export { filesFromDirectory, filesFromDrop, filesFromInput } from './drop';
-export { generatePassword, passwordStrength, type Strength } from './strength';
+export { qrCode } from './qr-code';
+export { makeIdentity, readIdentities, readRecipients, type Identity, type Recipient } from './recipients';
+export { generatePassword, passwordRefusal, passwordStrength, type Strength } from './strength';
 export { ManagedPackage, readManageLink, readSendLink, type ManagedInfo } from './manage';
 export { openFiles, openLink, Package } from './package';
-export { relayPolicy, type RelayPolicy } from './relay';
+export { relayPolicy, type ProtectionPolicy, type RelayPolicy } from './relay';
+export { versionEvents } from './version';
 export { SealiftError } from './error';
 export { SendJob } from './send';
 export type {

@@ -1,5 +1,6 @@
 /** The relay's HTTP interface, as far as pages use it. */
 import { SealiftError } from './error';
+import { CLIENT, olderThan, VERSION, versionEvents } from './version';
 
 /** One sealed file on the relay. */
 export interface StoredFile {
@@ -18,8 +19,20 @@ export interface PackageInfo {
   files: StoredFile[];
 }
 
+/**
+ * What a relay asks of content protection. All of it only restricts what a person may choose: none of it can make a page
+ * seal with less, or not at all.
+ */
+export interface ProtectionPolicy {
+  /** `off` hides the password, `required` asks for one. */
+  mode: 'off' | 'optional' | 'required';
+  /** The rule that passwords must pass, or null. */
+  passwordRule: string | null;
+}
+
 /** What the relay allows. Null: it says nothing about it. */
 export interface RelayPolicy {
+  protection: ProtectionPolicy;
   uploadsOpen: boolean;
   expiryChoicesSeconds: number[];
   expiryDefaultSeconds: number | null;
@@ -28,6 +41,9 @@ export interface RelayPolicy {
 }
 
 interface PolicyAnswer {
+  protection?: { mode: string; strong_password_required: boolean; password_rule: string };
+  client_version_min?: string | null;
+  client_version_warn_below?: string | null;
   uploads_open: boolean;
   expiry_choices_s?: number[];
   expiry_default_s?: number;
@@ -42,10 +58,22 @@ interface PackageAnswer {
   files: { id: string; role: string; head_bytes: number; body_bytes: number }[];
 }
 
-/** What a relay allows; of the page's own one unless another is named. */
-export async function relayPolicy(relay: string = location.origin): Promise<RelayPolicy> {
-  const answer = (await readJson(await ask(`${relay}/api/policy`))) as PolicyAnswer;
+/**
+ * What a relay allows, of the page's own one unless another is named; with a grant, what it allows that grant's user.
+ *
+ * @throws SealiftError `client_too_old` when it wants a newer page, `network_lost`.
+ */
+export async function relayPolicy(grant: string | null = null, relay: string = location.origin): Promise<RelayPolicy> {
+  const headers: Record<string, string> = grant ? { 'sealift-grant': grant } : {};
+  const answer = (await readJson(await ask(`${relay}/api/policy`, { headers }))) as PolicyAnswer;
+  if (olderThan(VERSION, answer.client_version_min)) throw new SealiftError('client_too_old');
+  if (olderThan(VERSION, answer.client_version_warn_below)) versionEvents.dispatchEvent(new Event('outdated'));
+  const { mode, strong_password_required, password_rule } = answer.protection ?? {};
   return {
+    protection: {
+      mode: mode === 'off' || mode === 'required' ? mode : 'optional',
+      passwordRule: strong_password_required ? password_rule! : null,
+    },
     uploadsOpen: answer.uploads_open,
     expiryChoicesSeconds: answer.expiry_choices_s ?? [],
     expiryDefaultSeconds: answer.expiry_default_s ?? null,
@@ -107,17 +135,19 @@ export function fileUrl(relay: string, packageId: string, fileId: string): strin
 const SAID_BY_RELAYS = [
   'unauthorized', 'grant_required', 'grant_invalid', 'grant_expired', 'origin_refused', 'draining', 'relay_busy', 'not_found',
   'expired', 'conflict', 'already_finished', 'not_complete', 'too_large', 'storage_full', 'storage_failed', 'malformed', 'internal',
+  'keyring_changed', 'client_too_old', 'bad_keyring', 'kdf_too_weak', 'password_required', 'content_protection_required',
 ];
 
 /** A request whose failure is a SealiftError with the relay's own code. */
-export async function ask(url: string, init: RequestInit = {}): Promise<Response> {
+export async function ask(url: string, init: Omit<RequestInit, 'headers'> & { headers?: Record<string, string> } = {}): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(url, { cache: 'no-store', ...init });
+    response = await fetch(url, { cache: 'no-store', ...init, headers: { 'sealift-client': CLIENT, ...init.headers } });
   } catch (cause) {
     if (init.signal?.aborted) throw new SealiftError('cancelled');
     throw new SealiftError('network_lost', undefined, { cause });
   }
+  if (response.headers.has('sealift-client-warning')) versionEvents.dispatchEvent(new Event('outdated'));
   if (response.ok) return response;
   const said = ((await readJson(response).catch(() => null)) ?? {}) as { code?: unknown };
   const code = SAID_BY_RELAYS.find((known) => known === said.code);

@@ -8,18 +8,23 @@ import type { FromControl, SendOrder, ToControl } from '../worker/control-messag
 import { startCore } from './core';
 import { checkEnvironment } from './environment';
 import { SealiftError } from './error';
+import { recipientsCode } from './recipients';
+import { relayPolicy } from './relay';
+import { passwordRefusal } from './strength';
 import { noProgress, type Progress, type SendOptions, type SendResult, type SendState } from './types';
 
 /** How long a cancelled job waits for the relay to confirm that the package is gone. */
 const CANCEL_MS = 5000;
 const LANES_MAX = 8;
+const POLICY_RETRY_MS = 1000;
+const POLICY_RETRY_MS_MAX = 10_000;
 /** Two lanes keep the tab under 200 MiB and a local network full; each further one costs about 60 MiB. */
 const LANES_DEFAULT_MIN = 2;
 
 /**
  * One package on its way.
  *
- * Events: `state`; `progress`; `transport` with detail `{transport, reason}`; `notice` with detail `{code, message}`,
+ * Events: `state`; `progress`; `created`, when there is a manage link; `transport` with detail `{transport, reason}`; `notice` with detail `{code, message}`,
  * such as `session_busy`, which a person may answer with `takeOver`.
  */
 export class SendJob extends EventTarget {
@@ -35,11 +40,10 @@ export class SendJob extends EventTarget {
   private worker: Worker | null = null;
   private ending: { resolve(result: SendResult): void; reject(error: SealiftError): void } | null = null;
 
-  /** @throws SealiftError `bad_usage` unless the protection is a password that is not empty, or the link. */
+  /** @throws SealiftError `bad_usage` unless the protection is a password that is not empty, recipients, or the link. */
   constructor(readonly options: SendOptions) {
     super();
-    const { kind, password } = (options.protection ?? {}) as { kind?: unknown; password?: unknown };
-    if (kind !== 'link' && !(kind === 'password' && typeof password === 'string' && password !== '')) throw new SealiftError('bad_usage');
+    if (!isProtection(options.protection)) throw new SealiftError('bad_usage');
     const bytes = options.files.reduce((sum, { file }) => sum + file.size, 0);
     this.progress = noProgress(bytes, options.files.length);
   }
@@ -91,8 +95,15 @@ export class SendJob extends EventTarget {
     const lacking = checkEnvironment();
     if (lacking) throw lacking;
     const { options } = this;
-    const { worker, module } = await startCore('control');
+    const loading = Promise.all([startCore('control'), options.protection.kind === 'recipients' ? recipientsCode() : null]);
+    const policy = this.askPolicy();
+    const [{ worker, module }, keys] = await loading;
+    await policy.catch((error: unknown) => {
+      worker.terminate();
+      throw error;
+    });
     if (this.ended()) return worker.terminate(); // cancelled while it loaded
+    this.enter('preparing');
     this.worker = worker;
     worker.onmessage = (event: MessageEvent<FromControl>) => this.heard(event.data);
     worker.onerror = () => this.fail(new SealiftError('internal'));
@@ -105,6 +116,7 @@ export class SendJob extends EventTarget {
       title: options.title ?? '',
       note: options.note ?? '',
       protection: options.protection,
+      recipientsCode: keys,
       expiresInSeconds: options.expiresInSeconds ?? null,
       grant: options.grant ?? null,
       transports: options.transports ?? ['webtransport', 'websocket'],
@@ -112,6 +124,29 @@ export class SendJob extends EventTarget {
       engine: options.engine ?? 'auto',
     };
     worker.postMessage({ type: 'start', order } satisfies ToControl);
+  }
+
+  /**
+   * What the relay asks of content protection is checked before anything is sent, and only ever adds to what was chosen.
+   * While the relay cannot be reached it is asked again: nobody shall send a weak password by being offline for a moment.
+   */
+  private async askPolicy(): Promise<void> {
+    const { protection, grant, relay } = this.options;
+    for (let wait = POLICY_RETRY_MS; !this.ended(); wait = Math.min(2 * wait, POLICY_RETRY_MS_MAX)) {
+      try {
+        const { mode, passwordRule } = (await relayPolicy(grant, relay)).protection;
+        if (mode === 'required' && protection.kind === 'link') throw new SealiftError('password_required');
+        const password = passwordRule && 'password' in protection && protection.password;
+        const refusal = password ? await passwordRefusal(password, passwordRule) : '';
+        if (refusal) throw new SealiftError('weak_password', `${new SealiftError('weak_password').message}\n${refusal}`);
+        return;
+      } catch (thrown) {
+        const error = SealiftError.from(thrown);
+        if (!['network_lost', 'draining', 'relay_busy'].includes(error.code)) throw error;
+        this.enter('waiting');
+        await new Promise((resolve) => setTimeout(resolve, wait));
+      }
+    }
   }
 
   private heard(message: FromControl): void {
@@ -133,7 +168,7 @@ export class SendJob extends EventTarget {
       case 'created':
         this.manageLink = message.manageLink;
         this.gone = false;
-        return;
+        return this.tell('created');
       case 'sent':
         this.result = message.result;
         this.finish('sent');
@@ -187,6 +222,14 @@ export class SendJob extends EventTarget {
   private tell(name: string, detail?: unknown): void {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
+}
+
+/** By name and never by what is missing: a package without a password is one only when that was asked for. */
+function isProtection(protection: unknown): boolean {
+  const { kind, password, recipients } = (protection ?? {}) as { kind?: unknown; password?: unknown; recipients?: unknown };
+  const own = typeof password === 'string' && password !== '';
+  if (kind === 'recipients') return Array.isArray(recipients) && recipients.length > 0 && (own || password === undefined);
+  return kind === 'link' || (kind === 'password' && own);
 }
 
 /** As many lanes as there are cores to seal for them. The session opens fewer when more do not help. */

@@ -39,3 +39,8 @@ export async function passwordStrength(password: string): Promise<Strength> {
 export async function generatePassword(): Promise<string> {
   return (await loaded()).call<string>('generate');
 }
+
+/** What is wrong with a password under a relay's rule, in a sentence for people; empty when it may be used. */
+export async function passwordRefusal(password: string, rule: string): Promise<string> {
+  return (await loaded()).call<string>('refusal', { password, rule });
+}

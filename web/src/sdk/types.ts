@@ -5,10 +5,17 @@
  */
 import type { Transport } from '../transport/lane';
 
-/** How a package is protected. Both ways end in a random key; a password only ever opens a slot that wraps it. */
+/**
+ * How a package is protected. All ways end in a random key; a password, a link's secret or a recipient's key only ever
+ * opens a slot that wraps it.
+ *
+ * `recipients` are public keys, `sealift1…`; the password beside them is the sender's own. Without one the package can
+ * neither be continued after its page is gone nor changed later.
+ */
 export type Protection =
   | { kind: 'password'; password: string }
-  | { kind: 'link' };
+  | { kind: 'link' }
+  | { kind: 'recipients'; recipients: string[]; password?: string };
 
 export type { Transport };
 

@@ -62,6 +62,16 @@ export async function startWorker(url: string, name: string): Promise<Worker> {
   return worker;
 }
 
+/** A checked script, to be handed to a worker that starts another one from it. */
+export async function checkedScript(url: string): Promise<Blob> {
+  return (await workerSource(url)).script;
+}
+
+/** Starts a worker from a script that was checked before, here or in the page. */
+export function startChecked(script: Blob, name: string): Worker {
+  return new Worker(policy.createScriptURL(asSource(script).url), { name });
+}
+
 /** In a worker: its own script. */
 let own: Source | null = null;
 

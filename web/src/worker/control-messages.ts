@@ -1,5 +1,6 @@
 /** What a page and the control worker say to each other. */
 import type { Progress, Protection, SendResult, SendState, SourceFile, Transport } from '../sdk/types';
+import type { RecipientsCode } from '../sdk/recipients';
 import type { Engine } from './lane-messages';
 
 /** All that is needed to send: the checked module, and what the person chose. */
@@ -12,6 +13,8 @@ export interface SendOrder {
   title: string;
   note: string;
   protection: Protection;
+  /** The code for public keys, when there are recipients. */
+  recipientsCode: RecipientsCode | null;
   expiresInSeconds: number | null;
   grant: string | null;
   transports: Transport[];

@@ -10,7 +10,8 @@
 import { SendSession, initSync } from '../wasm/sealift_client_wasm';
 import { SealiftError } from '../sdk/error';
 import type { Progress, SendState } from '../sdk/types';
-import { startSibling } from './assets';
+import { CLIENT } from '../sdk/version';
+import { startChecked, startSibling } from './assets';
 import { Caller } from './calls';
 import type { FromControl, SendOrder, ToControl } from './control-messages';
 import type { PreparedFile, SessionAction } from './control-actions';
@@ -63,11 +64,12 @@ class Sending {
   }
 
   private async makeKeyring(): Promise<NewKeyring> {
-    const { protection, module } = this.order;
-    if (protection.kind === 'password') this.enter('deriving');
-    this.kdf = new Caller(startSibling('kdf'));
+    const { protection, module, recipientsCode } = this.order;
+    if ('password' in protection) this.enter('deriving');
+    const keys = protection.kind === 'recipients' ? recipientsCode! : null;
+    this.kdf = new Caller(keys ? startChecked(keys.script, 'recipients') : startSibling('kdf'));
     try {
-      await this.kdf.call('start', module);
+      await this.kdf.call('start', keys?.module ?? module);
       return await this.kdf.call<NewKeyring>('make', protection);
     } finally {
       this.kdf.end(); // gives Argon2's memory back
@@ -83,7 +85,7 @@ class Sending {
     for (const { path, file } of files) session.addFile(path, file.size, file.lastModified, file.type);
     for (const folder of folders) session.addFolder(folder);
     for (const prepared of session.prepare() as PreparedFile[]) this.makings.set(prepared.file, this.making(prepared));
-    session.begin(performance.now(), grant ?? undefined, expiresInSeconds ?? undefined, transports.join(','), lanesMax);
+    session.begin(performance.now(), CLIENT, grant ?? undefined, expiresInSeconds ?? undefined, transports.join(','), lanesMax);
     this.session = session;
     tell({ type: 'created', packageId: session.packageId, manageLink: session.manageLink(relay) });
   }

@@ -7,12 +7,24 @@ export interface NewKeyring {
   secret?: Uint8Array<ArrayBuffer>;
 }
 
-/** What opens a keyring, and what that costs in KiB times passes. */
+/** What opens one slot of a keyring. A password's cost is KiB of memory and passes over it; zero for other kinds. */
+export interface KeySlot {
+  kind: 'password' | 'password_and_link' | 'link' | 'recipient' | 'unknown';
+  memory: number;
+  passes: number;
+}
+
+/** What opens a keyring, and what that costs in KiB times passes. Nothing of it is authenticated before it is opened. */
 export interface KeyringNeeds {
   package: string;
   password: boolean;
   secret: boolean;
+  /** Whether a recipient's secret key opens it. */
+  identity: boolean;
   cost: number;
+  /** Counts up with every change of who can open the package. */
+  generation: number;
+  slots: KeySlot[];
 }
 
 export interface ReceiveLink {
@@ -27,4 +39,6 @@ export interface ManageLink {
   package: string;
   /** The owner token as it goes into the Authorization header. */
   token: string;
+  /** Opens the package by itself, when no password was chosen. */
+  secret?: Uint8Array<ArrayBuffer>;
 }

@@ -4,17 +4,17 @@
  * It takes the better part of a second and 64 MiB, so it has a worker of its own, which is ended afterwards: that gives
  * the memory back, and is how a person cancels. Links are read here too.
  */
-import { initSync, makeLinkKeyring, makePasswordKeyring, measureKdf, openKeyring, readManageLink, readSendLink } from '../wasm/sealift_client_wasm';
+import { initSync, inspectKeyring, makeLinkKeyring, makePasswordKeyring, measureKdf, openKeyring, readManageLink, readSendLink } from '../wasm/sealift_client_wasm';
 import { Handover, serve } from './calls';
 import type { Protection } from '../sdk/types';
-import type { ManageLink, NewKeyring } from './kdf-answers';
+import type { KeyringNeeds, ManageLink, NewKeyring } from './kdf-answers';
 
 /** Makes this worker one for keys. */
 export const beKdf = () => serve({
   start(module: WebAssembly.Module) {
     initSync({ module });
   },
-  make(protection: Protection) {
+  make(protection: Exclude<Protection, { kind: 'recipients' }>) {
     // By name and never by what is missing: a package without a password is one only when that was asked for.
     const made = (protection.kind === 'link' ? makeLinkKeyring() : makePasswordKeyring(protection.password.normalize('NFC'))) as NewKeyring;
     return new Handover(made, [made.key.buffer, ...(made.secret ? [made.secret.buffer] : [])]);
@@ -29,6 +29,7 @@ export const beKdf = () => serve({
     const measured = measureKdf();
     return { milliseconds: Math.round(((performance.now() - start) * cost) / measured) };
   },
+  inspect: (keyring: Uint8Array) => inspectKeyring(keyring) as KeyringNeeds,
   readManageLink: (link: string) => readManageLink(link) as ManageLink,
   readSendLink: (link: string) => readSendLink(link),
 });

@@ -2,6 +2,7 @@
 import type { Transport } from '../sdk/types';
 import { hasWebTransport } from '../transport/webtransport';
 import { readJson } from '../sdk/relay';
+import { CLIENT } from '../sdk/version';
 import { startSibling } from './assets';
 import type { Engine, FromLane, Making, PartOrder, ToLane } from './lane-messages';
 
@@ -38,7 +39,7 @@ export class LaneWorker {
       this.worker.terminate();
     };
     if (!hasWebTransport()) return refuse(false, 'this browser has no WebTransport');
-    fetch(`${relay}/api/webtransport`, { cache: 'no-store' }).then(
+    fetch(`${relay}/api/webtransport`, { cache: 'no-store', headers: { 'sealift-client': CLIENT } }).then(
       async (response) => {
         if (response.status === 404) return refuse(false, 'this relay has no WebTransport');
         if (!response.ok) return refuse(true, `status ${response.status}`);

@@ -1,5 +1,5 @@
 /** The password estimator, in a worker of its own: its word lists are large and its thinking takes time. */
-import { generate, initSync, strength } from '../wasm/sealift_strength';
+import { generate, initSync, refusal, strength } from '../wasm/sealift_strength';
 import { serve } from './calls';
 
 serve({
@@ -12,5 +12,6 @@ serve({
     verdict.free();
     return { guessesLog2, score, warning, suggestions };
   },
+  refusal: ({ password, rule }: { password: string; rule: string }) => refusal(password, rule),
   generate,
 });
