@@ -61,7 +61,7 @@ pub async fn start(config: impl Into<Config>) -> anyhow::Result<Running> {
     ] {
         private_folder(&folder)?;
     }
-    let docroot = Docroot::open(&data.join("docroot"), settings.free_bytes_min)
+    let docroot = Docroot::open_folder(&data.join("docroot"), settings.free_bytes_min)
         .with_context(|| format!("the docroot in {} cannot be used", data.display()))?;
     let sqlite = Arc::new(Sqlite::open(&data.join("sealift.db")).await?);
     identity::check(&data.join("docroot"), &sqlite).await?;

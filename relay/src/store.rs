@@ -14,7 +14,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sealift_docroot::{Docroot, DocrootError, Upload};
+use sealift_docroot::{Docroot, DocrootError, Shape, Upload};
 use sealift_protocol::format::{self, Geometry, Head, KeyringPolicy, PartReader};
 use sealift_protocol::message::{Create, PackageState, Role, pairs_sha256, sha256};
 use sealift_protocol::part_plan::{DocrootAbility, PartPlan};
@@ -396,7 +396,11 @@ impl Store {
             return Err(Code::TooLarge.into());
         }
         let upload = docroot
-            .create(&names::body(self.package, id)?, file.body_bytes)
+            .upload(
+                &names::body(self.package, id)?,
+                shape(file.body_bytes, file.part_bytes),
+                None,
+            )
             .await?;
         docroot
             .put(&names::head(self.package, id)?, head.into())
@@ -413,7 +417,7 @@ impl Store {
                 // It was added before, and these are its bytes.
                 return Err(Code::Conflict.into());
             }
-            docroot.abort(&names::body(package, id)?).await?;
+            docroot.abort(&names::body(package, id)?, None).await?;
             docroot.delete(&names::head(package, id)?).await?;
             return Err(Code::TooLarge.into());
         }
@@ -451,8 +455,8 @@ impl Store {
         if !self.storage.records.apply(Change::OpenAttempt(key)).await? {
             return Err(Failure(StorageError::NotMine));
         }
-        let upload = self.upload(key.file, plan.parts.body_bytes()).await?;
-        let writer = upload.part(range.offset, range.length)?;
+        let upload = self.upload(key.file, plan.parts).await?;
+        let writer = upload.part(key.part.0)?;
         let reader = PartReader::new(plan.geometry, range.offset, range.length)?;
         let attempt = OpenAttempt::new(writer, reader, range.length, range.is_last);
         self.open().attempts.insert(key, Arc::new(attempt));
@@ -460,14 +464,15 @@ impl Store {
     }
 
     /// The file's upload, opened when it is not open. Attempts at once share one, and so its syncs (S6).
-    async fn upload(&self, file: FileId, body_bytes: u64) -> Result<Upload, Failure> {
+    async fn upload(&self, file: FileId, parts: PartPlan) -> Result<Upload, Failure> {
         if let Some(upload) = self.open().uploads.get(&file) {
             return Ok(upload.clone());
         }
         let _shared = self.changing.read().await;
         self.check_not_gone()?;
         let name = names::body(self.package, file)?;
-        let upload = self.storage.docroot.create(&name, body_bytes).await?;
+        let shape = shape(parts.body_bytes(), parts.part_bytes());
+        let upload = self.storage.docroot.upload(&name, shape, None).await?;
         Ok(self.open().keep(file, upload))
     }
 
@@ -632,6 +637,14 @@ impl From<&File> for FileRecord {
     }
 }
 
+/// The same cut in the words of the docroot.
+fn shape(body_bytes: u64, part_bytes: u64) -> Shape {
+    Shape {
+        length_bytes: body_bytes,
+        part_bytes,
+    }
+}
+
 enum Commit {
     Done,
     /// The docroot has nothing under the file's name; all parts are to be sent again.
@@ -653,7 +666,12 @@ async fn commit(
     if storage.records.apply(committing).await? {
         match storage
             .docroot
-            .commit(&names::body(package, file)?, parts.body_bytes())
+            .commit(
+                &names::body(package, file)?,
+                shape(parts.body_bytes(), parts.part_bytes()),
+                None,
+                &[],
+            )
             .await
         {
             Err(DocrootError::Missing) => {
@@ -664,7 +682,7 @@ async fn commit(
                     .await?;
                 return Ok(Commit::Lost);
             }
-            result => result?,
+            result => drop(result?),
         }
     }
     // Committed before, or just now: both leave the record as it must be.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::SettingsError;
+use crate::{Cause, S3Error, SettingsError};
 
 /// Why a docroot did not do what it was asked. The text says what to do.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -42,6 +42,16 @@ pub enum DocrootError {
     /// The docroot's settings are wrong.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The storage holds other parts than were recorded, or lacks these, counted from 0: they are to be sent
+    /// again (S3).
+    #[error("the storage holds {} parts that are not as recorded; they are sent again", .0.len())]
+    PartsDiffer(Vec<u32>),
+    /// S3 refused or failed.
+    #[error(transparent)]
+    S3(#[from] S3Error),
+    /// The folder cannot be written.
+    #[error("the docroot cannot be written: it is read-only, or belongs to another user")]
+    ReadOnly,
     /// The operating system refused.
     #[error("the storage failed: {0}")]
     Storage(String),
@@ -55,7 +65,45 @@ impl From<io::Error> for DocrootError {
             | io::ErrorKind::FileTooLarge => Self::DiskFull,
             io::ErrorKind::NotFound => Self::Missing,
             io::ErrorKind::AlreadyExists => Self::Exists,
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Self::ReadOnly,
             _ => Self::Storage(error.to_string()),
+        }
+    }
+}
+
+impl DocrootError {
+    /// The stable name of the cause: snake_case, the same in logs, answers and documentation.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::DiskFull => "storage_full",
+            Self::Locked => "docroot_locked",
+            Self::ReadOnly => "docroot_read_only",
+            Self::Settings(_) => "docroot_settings",
+            Self::PartsDiffer(_) => Cause::PartsMismatch.code(),
+            Self::S3(error) => error.cause.code(),
+            _ => "storage_failed",
+        }
+    }
+
+    /// Who can mend it.
+    #[must_use]
+    pub fn who(&self) -> &'static str {
+        match self {
+            Self::S3(error) => error.cause.who(),
+            Self::DiskFull => "storage admin",
+            Self::Locked | Self::Settings(_) => "docroot admin",
+            _ => "host admin",
+        }
+    }
+
+    /// Whether the same thing can work later by itself.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::S3(error) => error.cause.retryable(),
+            Self::Settings(_) | Self::Name(_) | Self::OutOfRange => false,
+            _ => true,
         }
     }
 }

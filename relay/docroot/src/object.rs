@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-use crate::{Docroot, DocrootError, Name};
+use crate::{DiskDocroot, DocrootError, Name};
 
 /// Tells the temporary names of two puts at once apart.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-impl Docroot {
+impl DiskDocroot {
     /// Stores a small object, replacing the one before in one step. Durable when this returns.
     ///
     /// # Errors
@@ -27,7 +27,7 @@ impl Docroot {
                 NEXT.fetch_add(1, Ordering::Relaxed)
             );
             disk.make_folder(name.folder())?;
-            crate::gone_is_fine(disk.remove(name.folder(), &next))?;
+            crate::on_disk::gone_is_fine(disk.remove(name.folder(), &next))?;
             let file = disk.open(name.folder(), &next, true)?;
             file.write_at(0, &[bytes])?;
             file.sync_data()?;

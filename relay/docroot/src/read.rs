@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{DiskFile, Docroot, DocrootError, Name, disk};
+use crate::{DiskDocroot, DiskFile, DocrootError, Name, disk};
 
 /// Bytes read at once: the most a reader holds in memory.
 const SLICE_BYTES: u64 = 256 << 10;
 
-impl Docroot {
+impl DiskDocroot {
     /// Opens a range of something committed for reading. What is deleted meanwhile is read to its end.
     ///
     /// # Errors
@@ -20,13 +20,13 @@ impl Docroot {
         name: &Name,
         offset: u64,
         length_bytes: u64,
-    ) -> Result<Reader, DocrootError> {
+    ) -> Result<DiskReader, DocrootError> {
         let name = name.clone();
         let here = self.disk.on_callers_thread();
         self.call(move |disk| {
             let file = disk.open(name.folder(), name.leaf(), false)?;
             match offset.checked_add(length_bytes) {
-                Some(end) if end <= file.length_bytes()? => Ok(Reader {
+                Some(end) if end <= file.length_bytes()? => Ok(DiskReader {
                     file,
                     position: offset,
                     end,
@@ -40,14 +40,14 @@ impl Docroot {
 }
 
 /// A range being read.
-pub struct Reader {
+pub struct DiskReader {
     file: Arc<dyn DiskFile>,
     position: u64,
     end: u64,
     here: bool,
 }
 
-impl Reader {
+impl DiskReader {
     /// The next bytes, at most 256 KiB; `None` at the end of the range.
     ///
     /// # Errors

@@ -71,6 +71,12 @@ pub enum SettingsError {
     /// The address at which clouds hand out credentials.
     #[error("the endpoint is an address at which clouds hand out credentials; it is no S3 server")]
     MetadataAddress,
+    /// The environment names an endpoint, the URL does not.
+    #[error(
+        "AWS_ENDPOINT_URL is set in the environment, but the docroot URL names no endpoint: write it into the URL, \
+         or remove the variable"
+    )]
+    EndpointInEnvironment,
     /// Credentials that are incomplete or not encoded. The text never shows them.
     #[error(
         "the credentials in the URL are not ACCESS_ID:SECRET@ with every `/`, `@`, `:`, `?` and `%` inside them \

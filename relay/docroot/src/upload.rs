@@ -6,26 +6,26 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use crate::sync::GroupSync;
-use crate::{Disk, DiskFile, Docroot, DocrootError, Name, disk};
+use crate::{Disk, DiskDocroot, DiskFile, DocrootError, Name, disk};
 
 /// An upload in progress. Cheap to clone; clones share the file and its syncs.
 #[derive(Clone)]
-pub struct Upload {
+pub struct DiskUpload {
     file: Arc<dyn DiskFile>,
     syncs: Arc<GroupSync>,
     length_bytes: u64,
     here: bool,
 }
 
-impl Docroot {
+impl DiskDocroot {
     /// Starts an upload, or goes on with the one a crash or a restart left behind. Room for all of it is
-    /// reserved and its name is durable before this returns. One [`Upload`] per name at a time.
+    /// reserved and its name is durable before this returns. One [`DiskUpload`] per name at a time.
     ///
     /// # Errors
     ///
     /// [`DocrootError::DiskFull`] when the free space would fall under the minimum;
     /// [`DocrootError::Exists`] when it was committed before; [`DocrootError::Storage`].
-    pub async fn create(&self, name: &Name, length_bytes: u64) -> Result<Upload, DocrootError> {
+    pub async fn create(&self, name: &Name, length_bytes: u64) -> Result<DiskUpload, DocrootError> {
         let (name, free_bytes_min) = (name.clone(), self.free_bytes_min);
         let reserving = Arc::clone(&self.reserving);
         let file = self
@@ -55,7 +55,7 @@ impl Docroot {
             })
             .await?;
         let here = self.disk.on_callers_thread();
-        Ok(Upload {
+        Ok(DiskUpload {
             syncs: GroupSync::new(Arc::clone(&file), here),
             file,
             length_bytes,
@@ -100,8 +100,8 @@ impl Docroot {
     pub async fn abort(&self, name: &Name) -> Result<(), DocrootError> {
         let name = name.clone();
         self.call(move |disk| {
-            crate::gone_is_fine(disk.remove(name.folder(), &name.partial()))?;
-            crate::gone_is_fine(disk.sync_folder(Some(name.folder())))
+            crate::on_disk::gone_is_fine(disk.remove(name.folder(), &name.partial()))?;
+            crate::on_disk::gone_is_fine(disk.sync_folder(Some(name.folder())))
         })
         .await
     }
@@ -125,7 +125,7 @@ fn check_length(file: &dyn DiskFile, expected: u64) -> Result<(), DocrootError> 
     }
 }
 
-impl Upload {
+impl DiskUpload {
     /// Whether a clone of it or a part of it is in use elsewhere.
     pub fn is_shared(&self) -> bool {
         Arc::strong_count(&self.syncs) > 1
@@ -136,9 +136,9 @@ impl Upload {
     /// # Errors
     ///
     /// [`DocrootError::OutOfRange`].
-    pub fn part(&self, offset: u64, length_bytes: u64) -> Result<PartWriter, DocrootError> {
+    pub fn part(&self, offset: u64, length_bytes: u64) -> Result<DiskPart, DocrootError> {
         match offset.checked_add(length_bytes) {
-            Some(end) if end <= self.length_bytes => Ok(PartWriter {
+            Some(end) if end <= self.length_bytes => Ok(DiskPart {
                 upload: self.clone(),
                 era: self.syncs.era(),
                 position: offset,
@@ -152,15 +152,15 @@ impl Upload {
 
 /// Writes one part in place, as its bytes arrive. At most one write is under way, so a part holds two slices
 /// at most: the one being written and the one that the caller fills.
-pub struct PartWriter {
-    upload: Upload,
+pub struct DiskPart {
+    upload: DiskUpload,
     era: u64,
     position: u64,
     end: u64,
     writing: Option<JoinHandle<Result<(), DocrootError>>>,
 }
 
-impl PartWriter {
+impl DiskPart {
     /// Takes the next bytes of the part. Returns when the write before this one has ended.
     ///
     /// # Errors

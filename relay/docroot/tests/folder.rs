@@ -4,19 +4,19 @@
 
 use bytes::Bytes;
 use sealift_docroot::simulated::{Plant, SimulatedDisk};
-use sealift_docroot::{Docroot, DocrootError, Name};
+use sealift_docroot::{DiskDocroot, DocrootError, Name};
 use std::sync::Arc;
 use tempfile::TempDir;
 
-fn docroot(dir: &TempDir) -> Docroot {
-    Docroot::open(&dir.path().join("docroot"), 0).unwrap()
+fn docroot(dir: &TempDir) -> DiskDocroot {
+    DiskDocroot::open(&dir.path().join("docroot"), 0).unwrap()
 }
 
 fn body() -> Name {
     Name::new("package", "file.body").unwrap()
 }
 
-async fn all(docroot: &Docroot, offset: u64, length: u64) -> Vec<u8> {
+async fn all(docroot: &DiskDocroot, offset: u64, length: u64) -> Vec<u8> {
     let mut reader = docroot.read(&body(), offset, length).await.unwrap();
     let mut bytes = Vec::new();
     while let Some(slice) = reader.next().await.unwrap() {
@@ -73,16 +73,16 @@ async fn parts_in_any_order_and_slices_make_the_file() {
 async fn s4_a_docroot_belongs_to_one_process_until_its_last_write_ended() {
     let dir = TempDir::new().unwrap();
     let first = docroot(&dir);
-    let refused = Docroot::open(&dir.path().join("docroot"), 0);
+    let refused = DiskDocroot::open(&dir.path().join("docroot"), 0);
     assert!(matches!(refused, Err(DocrootError::Locked)));
     let upload = first.create(&body(), 10).await.unwrap();
     drop(first);
     assert!(
-        Docroot::open(&dir.path().join("docroot"), 0).is_err(),
+        DiskDocroot::open(&dir.path().join("docroot"), 0).is_err(),
         "an open upload keeps the lock"
     );
     drop(upload);
-    assert!(Docroot::open(&dir.path().join("docroot"), 0).is_ok());
+    assert!(DiskDocroot::open(&dir.path().join("docroot"), 0).is_ok());
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn room_is_checked_and_reserved_at_create() {
         Err(DocrootError::DiskFull)
     ));
     drop(open);
-    let strict = Docroot::open(&dir.path().join("docroot"), free + (1 << 40)).unwrap();
+    let strict = DiskDocroot::open(&dir.path().join("docroot"), free + (1 << 40)).unwrap();
     assert!(matches!(
         strict.create(&body(), 1).await,
         Err(DocrootError::DiskFull)
@@ -230,7 +230,7 @@ async fn small_objects_are_replaced_whole_and_folders_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_that_begin_at_once_share_the_room_that_there_is() {
     let disk = SimulatedDisk::new(1, Plant::Nothing);
-    let docroot = Docroot::on(Arc::new(disk.clone()), 100);
+    let docroot = DiskDocroot::on(Arc::new(disk.clone()), 100);
     disk.set_capacity(1100);
     let tasks: Vec<_> = (0..50)
         .map(|index| {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use sealift_docroot::simulated::{Plant, Random, SimulatedDisk};
-use sealift_docroot::{Docroot, DocrootError, Name};
+use sealift_docroot::{DiskDocroot, DocrootError, Name};
 use std::sync::Arc;
 
 const PART_BYTES: u64 = 1500;
@@ -39,7 +39,7 @@ async fn one_life(
     told: &mut Told,
     random: &mut Random,
 ) -> Result<(), DocrootError> {
-    let docroot = Docroot::on(Arc::new(disk.clone()), 0);
+    let docroot = DiskDocroot::on(Arc::new(disk.clone()), 0);
     let (body, keyring) = (Name::new("p", "f.body")?, Name::new("p", "keyring")?);
     if let Some(version) = told.object {
         let found = docroot
@@ -161,7 +161,7 @@ fn s6_a_failed_sync_fails_every_part_since_the_last_good_one() {
         .unwrap();
     runtime.block_on(async {
         let disk = SimulatedDisk::new(1, Plant::Nothing);
-        let docroot = Docroot::on(Arc::new(disk.clone()), 0);
+        let docroot = DiskDocroot::on(Arc::new(disk.clone()), 0);
         let upload = docroot
             .create(&Name::new("p", "f.body").unwrap(), 40)
             .await
@@ -201,7 +201,7 @@ fn s6_a_failed_sync_fails_every_part_since_the_last_good_one() {
         }
         disk.cut_after(0);
         disk.restart();
-        let docroot = Docroot::on(Arc::new(disk), 0);
+        let docroot = DiskDocroot::on(Arc::new(disk), 0);
         docroot
             .commit(&Name::new("p", "f.body").unwrap(), 40)
             .await
@@ -222,7 +222,7 @@ fn a_full_disk_is_retryable_and_the_same_upload_completes_later() {
         .unwrap();
     runtime.block_on(async {
         let disk = SimulatedDisk::new(1, Plant::Nothing);
-        let docroot = Docroot::on(Arc::new(disk.clone()), 100);
+        let docroot = DiskDocroot::on(Arc::new(disk.clone()), 100);
         let name = Name::new("p", "f.body").unwrap();
         disk.set_capacity(1000);
         assert!(matches!(

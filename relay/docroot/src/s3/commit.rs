@@ -1,0 +1,298 @@
+//! The end of an upload: from recorded ETags only, once, and verified before anything becomes visible.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+
+use super::answer::explain;
+use super::objects::{Head, is_not_found};
+use super::sse::{self, sse_of};
+use super::upload::{Way, s3_number};
+use super::{Cause, S3, S3Error, within};
+use crate::{DocrootError, Name, Receipt, Stored};
+
+/// S3 may join thousands of parts before it answers.
+const COMPLETE_MAX: Duration = Duration::from_secs(600);
+
+/// What is to be committed.
+pub(super) struct Ending<'a> {
+    key: String,
+    length_bytes: u64,
+    part_bytes: u64,
+    receipts: &'a [Receipt],
+}
+
+impl Ending<'_> {
+    /// The length of a part, counted from 0.
+    fn part_length(&self, number: u64) -> u64 {
+        let offset = number.saturating_mul(self.part_bytes);
+        self.part_bytes
+            .min(self.length_bytes.saturating_sub(offset))
+    }
+}
+
+impl S3 {
+    /// Ends an upload and says how it is stored. Doing it again is the same as once.
+    pub(crate) async fn commit(
+        &self,
+        name: &Name,
+        length_bytes: u64,
+        part_bytes: u64,
+        state: &str,
+        receipts: &[Receipt],
+    ) -> Result<Stored, DocrootError> {
+        let ending = Ending {
+            key: self.key(name),
+            length_bytes,
+            part_bytes,
+            receipts,
+        };
+        self.learned_key().await?;
+        match Way::from_text(state)? {
+            Way::Single => self.commit_single(&ending).await,
+            Way::Multipart { token, upload_id } => {
+                self.commit_multipart(&ending, &token, &upload_id).await
+            }
+        }
+    }
+
+    /// The part is the object: it is looked at, nothing more.
+    async fn commit_single(&self, ending: &Ending<'_>) -> Result<Stored, DocrootError> {
+        let [receipt] = ending.receipts else {
+            return Err(DocrootError::Missing);
+        };
+        match self.head(&ending.key).await {
+            Ok(head) if head.token == receipt.token => self.verified(ending, head).await,
+            // An attempt that was given up has come late.
+            Ok(_) => Err(DocrootError::Missing),
+            Err(error) => match self.listed(&ending.key).await? {
+                // The key is gone or denied, the object is not: kept, reported, verified again.
+                Some(found) if found.etag.as_deref() == Some(&receipt.etag) => {
+                    Ok(unverified(&error))
+                }
+                _ if is_not_found(&error) => Err(DocrootError::Missing),
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    async fn commit_multipart(
+        &self,
+        ending: &Ending<'_>,
+        token: &str,
+        upload_id: &str,
+    ) -> Result<Stored, DocrootError> {
+        match self.compare_parts(ending, upload_id).await {
+            Ok(()) => {}
+            // Not every server refuses to end it again: what lies there decides.
+            Err(DocrootError::S3(error)) if error.cause == Cause::UploadGone => {
+                return match self.head(&ending.key).await {
+                    Ok(head) if head.token.as_deref() == Some(token) => {
+                        self.verified(ending, head).await
+                    }
+                    Ok(_) => {
+                        Err(
+                            S3Error::new(Cause::ObjectExists, "HeadObject", "of another upload")
+                                .into(),
+                        )
+                    }
+                    Err(error) if is_not_found(&error) => match self.listed(&ending.key).await? {
+                        // It is there, but its key is not, so nobody can tell whose it is. Later.
+                        Some(_) => {
+                            Err(S3Error::new(Cause::KmsKeyNotFound, "HeadObject", "404").into())
+                        }
+                        None => Err(DocrootError::Missing),
+                    },
+                    Err(error) => Err(error.into()),
+                };
+            }
+            Err(error) => return Err(error),
+        }
+        if let Ok(head) = self.head(&ending.key).await {
+            // Not every server refuses to replace it.
+            return if head.token.as_deref() == Some(token) {
+                self.verified(ending, head).await
+            } else {
+                Err(S3Error::new(Cause::ObjectExists, "HeadObject", "of another upload").into())
+            };
+        }
+        let completed = self.complete(ending, upload_id).await;
+        match (completed, self.head(&ending.key).await) {
+            (Err(error), _) if error.cause == Cause::SseNotApplied => {
+                self.delete_key(&ending.key).await?;
+                Err(error.into())
+            }
+            (_, Ok(head)) if head.token.as_deref() == Some(token) => {
+                self.verified(ending, head).await
+            }
+            (_, Ok(_)) => {
+                Err(S3Error::new(Cause::ObjectExists, "HeadObject", "of another upload").into())
+            }
+            // Committed, not verifiable now: its key is gone.
+            (Ok(()), Err(error)) => match self.listed(&ending.key).await? {
+                Some(found) if found.length_bytes == ending.length_bytes => Ok(unverified(&error)),
+                _ => Err(error.into()),
+            },
+            (Err(error), Err(_)) if error.cause == Cause::WriteConflict => {
+                self.abort_upload(&ending.key, upload_id).await?;
+                Err(DocrootError::Missing)
+            }
+            (Err(error), Err(_)) if error.cause == Cause::PartsMismatch => {
+                self.compare_parts(ending, upload_id).await?;
+                Err(error.into())
+            }
+            // Nothing came of it; it can be tried again.
+            (Err(error), Err(_)) => Err(error.into()),
+        }
+    }
+
+    /// Compares what the server holds with what was recorded (S3). Parts that differ are named.
+    async fn compare_parts(
+        &self,
+        ending: &Ending<'_>,
+        upload_id: &str,
+    ) -> Result<(), DocrootError> {
+        let held = self.list_parts(&ending.key, upload_id).await?;
+        let differ: Vec<u32> = (0u32..)
+            .zip(ending.receipts)
+            .filter(|(number, receipt)| {
+                let length = ending.part_length(u64::from(*number));
+                held.get(&s3_number(*number)) != Some(&(receipt.etag.clone(), length))
+            })
+            .map(|(number, _)| number)
+            .collect();
+        if differ.is_empty() {
+            Ok(())
+        } else {
+            Err(DocrootError::PartsDiffer(differ))
+        }
+    }
+
+    /// ETag and length of every part that the server holds, by its number, over all pages.
+    pub(super) async fn list_parts(
+        &self,
+        key: &str,
+        upload_id: &str,
+    ) -> Result<BTreeMap<i32, (String, u64)>, S3Error> {
+        let mut held = BTreeMap::new();
+        let mut marker: Option<String> = None;
+        loop {
+            let answer = self
+                .small()
+                .list_parts()
+                .bucket(self.bucket())
+                .key(key)
+                .upload_id(upload_id)
+                .set_part_number_marker(marker.clone())
+                .send()
+                .await
+                .map_err(|error| explain("ListParts", &error))?;
+            for part in answer.parts() {
+                let (Some(number), Some(etag)) = (part.part_number(), part.e_tag()) else {
+                    continue;
+                };
+                let length = part.size().and_then(|size| u64::try_from(size).ok());
+                held.insert(number, (etag.to_owned(), length.unwrap_or(0)));
+            }
+            let next = answer.next_part_number_marker().map(str::to_owned);
+            if answer.is_truncated() != Some(true) || next.is_none() || next == marker {
+                return Ok(held);
+            }
+            marker = next;
+        }
+    }
+
+    async fn complete(&self, ending: &Ending<'_>, upload_id: &str) -> Result<(), S3Error> {
+        const OPERATION: &str = "CompleteMultipartUpload";
+        let parts = (0u32..).zip(ending.receipts).map(|(number, receipt)| {
+            CompletedPart::builder()
+                .part_number(s3_number(number))
+                .e_tag(&receipt.etag)
+                .set_checksum_crc32(receipt.crc32.clone())
+                .build()
+        });
+        let list = CompletedMultipartUpload::builder()
+            .set_parts(Some(parts.collect()))
+            .build();
+        let sent = self
+            .bulk()
+            .complete_multipart_upload()
+            .bucket(self.bucket())
+            .key(&ending.key)
+            .upload_id(upload_id)
+            .if_none_match("*")
+            .multipart_upload(list)
+            .send();
+        let answer = within(COMPLETE_MAX, OPERATION, sent)
+            .await?
+            .map_err(|error| explain(OPERATION, &error))?;
+        let learned = self.0.learned_key.get().and_then(Option::as_deref);
+        sse::check_if_said(
+            &self.settings().encryption,
+            &sse_of!(answer),
+            learned,
+            OPERATION,
+        )
+    }
+
+    /// Length and encryption of what lies there. What is not encrypted as asked is deleted.
+    async fn verified(&self, ending: &Ending<'_>, head: Head) -> Result<Stored, DocrootError> {
+        if head.length_bytes != ending.length_bytes {
+            return Err(DocrootError::Length {
+                expected: ending.length_bytes,
+                found: head.length_bytes,
+            });
+        }
+        let learned = self.learned_key().await?;
+        if let Err(error) = sse::check(
+            &self.settings().encryption,
+            &head.sse,
+            learned,
+            "HeadObject",
+        ) {
+            self.delete_key(&ending.key).await?;
+            return Err(error.into());
+        }
+        Ok(Stored {
+            sse: Some(head.sse),
+            unverified: None,
+        })
+    }
+
+    /// Looks again at something that could not be verified at its commit.
+    pub(crate) async fn verify(
+        &self,
+        name: &Name,
+        length_bytes: u64,
+    ) -> Result<Stored, DocrootError> {
+        let head = match self.head(&self.key(name)).await {
+            Ok(head) => head,
+            Err(error) => return Ok(unverified(&error)),
+        };
+        if head.length_bytes != length_bytes {
+            return Err(DocrootError::Length {
+                expected: length_bytes,
+                found: head.length_bytes,
+            });
+        }
+        let learned = self.learned_key().await?;
+        sse::check(
+            &self.settings().encryption,
+            &head.sse,
+            learned,
+            "HeadObject",
+        )?;
+        Ok(Stored {
+            sse: Some(head.sse),
+            unverified: None,
+        })
+    }
+}
+
+fn unverified(error: &S3Error) -> Stored {
+    Stored {
+        sse: None,
+        unverified: Some(error.to_string()),
+    }
+}
