@@ -10,6 +10,9 @@
 //! It has its own magic and its own key, so it is never taken for a manifest, and it pins nothing:
 //! the seals do not exist yet. Its length is a multiple of 1,024 and has a limit; a tree that does
 //! not fit is left out and `whole` is false.
+//!
+//! Clients of this version write drafts; none continues a package after its page is gone, so only
+//! tests read them.
 
 use minicbor::Decoder;
 use rand_core::CryptoRng;
@@ -18,14 +21,13 @@ use sealift_protocol::format::{DraftHeader, FormatError, Role};
 use sealift_protocol::limits::{
     DRAFT_BYTES_MAX, DRAFT_STEP_BYTES, MANIFEST_FILE_COUNT_MAX, NOTE_BYTES_MAX, TITLE_BYTES_MAX,
 };
-use zeroize::Zeroizing;
 
 use crate::cbor::{self, Canonical, Writer, Written};
 use crate::manifest::{
     FileEntry, Place, check_files, check_texts, read_files, read_folders, read_role, role_number,
     write_files, write_folders,
 };
-use crate::{Error, Manifest, OpeningKey, PackageKey, SealedEntry, metadata};
+use crate::{Error, Manifest, PackageKey, SealedEntry, metadata};
 
 const VERSION: u64 = 1;
 
@@ -101,26 +103,6 @@ impl Draft {
         Ok([&header[..], &sealed].concat())
     }
 
-    /// Opens the draft that is exactly `bytes`.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`DraftHeader::parse`]; [`FormatError::PackageMismatch`];
-    /// [`FormatError::DamagedDraft`] and those of a manifest.
-    pub fn open(key: &OpeningKey, bytes: &[u8]) -> Result<Self, Error> {
-        let draft = DraftHeader::parse(bytes)?;
-        if draft.package != key.package() {
-            return Err(FormatError::PackageMismatch.into());
-        }
-        let damaged = FormatError::DamagedDraft;
-        let draft_key: Zeroizing<[u8; 32]> = key.package_key("draft");
-        let filled = metadata::open(&draft_key, draft.header, draft.sealed, damaged)?;
-        let content = metadata::content(&filled, DRAFT_STEP_BYTES).ok_or(damaged)?;
-        let draft = Self::decode(content)?;
-        draft.check()?;
-        Ok(draft)
-    }
-
     fn check(&self) -> Result<(), Error> {
         check_texts(&self.title, &self.note, &self.folders)?;
         let place = |entry: &DraftEntry| Place {
@@ -174,5 +156,101 @@ impl Canonical for Draft {
             })?,
             files: read_files(from)?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+    use sealift_protocol::PackageId;
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::OpeningKey;
+
+    /// Opens the draft that is exactly `bytes`, as a client that continues a package would.
+    fn open(key: &OpeningKey, bytes: &[u8]) -> Result<Draft, Error> {
+        let draft = DraftHeader::parse(bytes)?;
+        if draft.package != key.package() {
+            return Err(FormatError::PackageMismatch.into());
+        }
+        let damaged = FormatError::DamagedDraft;
+        let draft_key: Zeroizing<[u8; 32]> = key.package_key("draft");
+        let filled = metadata::open(&draft_key, draft.header, draft.sealed, damaged)?;
+        let content = metadata::content(&filled, DRAFT_STEP_BYTES).ok_or(damaged)?;
+        let draft = Draft::decode(content)?;
+        draft.check()?;
+        Ok(draft)
+    }
+
+    fn rng() -> ChaCha20Rng {
+        ChaCha20Rng::seed_from_u64(1)
+    }
+
+    fn key(package: u8) -> PackageKey {
+        PackageKey::generate(PackageId([package; 16]), &mut rng())
+    }
+
+    fn holiday() -> Manifest {
+        Manifest {
+            title: "Holiday".into(),
+            note: "Zwei Bilder.\nViel Spaß!".into(),
+            folders: vec!["empty/inner".into()],
+            sealed: vec![SealedEntry {
+                file: FileId([1; 32]),
+                role: Role::File,
+                bytes: 3_001,
+                seal: [0; 48],
+            }],
+            files: vec![FileEntry {
+                path: "a.txt".into(),
+                bytes: 3_001,
+                modified_ms: Some(1_795_000_000_000),
+                media_type: "text/plain".into(),
+                sealed: 0,
+                offset: 0,
+            }],
+        }
+    }
+
+    #[test]
+    fn c4_a_draft_carries_title_note_and_tree_and_is_no_manifest() {
+        let (key, draft) = (key(1), Draft::of(&holiday()));
+        let sealed = draft.seal(&key, &mut rng()).unwrap();
+        assert!(open(&key, &sealed).is_ok_and(|opened| opened == draft));
+        assert!(draft.whole && draft.title == "Holiday");
+        assert_eq!(sealed.len() % 1_024, 60, "length in steps");
+        let opened = Manifest::open(&key, &sealed, &[], None);
+        assert_eq!(opened.err().map(|error| error.code()), Some("not_sealed"));
+        let manifest = holiday().seal(&key, FileId([9; 32]), &mut rng()).ok();
+        let opened = open(&key, &manifest.unwrap().head);
+        assert_eq!(opened.err().map(|error| error.code()), Some("not_sealed"));
+    }
+
+    #[test]
+    fn c4_every_byte_of_a_draft_is_authenticated() {
+        let key = key(1);
+        let sealed = Draft::of(&holiday()).seal(&key, &mut rng()).unwrap();
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(open(&key, &changed).is_err(), "byte {at}");
+            assert!(open(&key, &sealed[..at]).is_err(), "cut at {at}");
+        }
+        assert!(open(&self::key(2), &sealed).is_err());
+    }
+
+    #[test]
+    fn c4_a_tree_that_does_not_fit_leaves_title_and_note() {
+        let manifest = Manifest {
+            title: "many".into(),
+            note: "x".repeat(16_384),
+            folders: (0..10_000).map(|n| format!("folder {n}")).collect(),
+            ..Manifest::default()
+        };
+        let sealed = Draft::of(&manifest).seal(&key(1), &mut rng()).unwrap();
+        let opened = open(&key(1), &sealed).ok().unwrap();
+        assert!(!opened.whole && opened.title == "many" && opened.note.len() == 16_384);
     }
 }

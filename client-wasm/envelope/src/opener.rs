@@ -15,7 +15,7 @@ use crate::body::{Body, Shape, damaged, split_segment};
 use crate::engine::{OpenTicket, SegmentKey};
 use crate::floe::{Floe, segment_aad};
 use crate::sealer::matches;
-use crate::{Error, FileSealer, Metadata, OpeningKey, PackageKey, SealBuilder, gcm, metadata};
+use crate::{Error, Metadata, OpeningKey, SealBuilder, gcm, metadata};
 
 /// First byte of an exported opener.
 const EXPORT_KIND: u8 = 2;
@@ -55,11 +55,6 @@ impl FileOpener {
             role: head.role(),
             metadata,
         })
-    }
-
-    /// The same file for sealing on; the package key is the right to do so (K3).
-    pub(crate) fn into_sealer(self, _right: &PackageKey) -> FileSealer {
-        FileSealer::from_parts(self.body, self.shape)
     }
 
     /// What the file says about itself.

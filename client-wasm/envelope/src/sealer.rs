@@ -40,7 +40,7 @@ use zeroize::Zeroizing;
 use crate::body::{Body, Shape, segment_prefix, split_segment};
 use crate::engine::{MatchTicket, SealTicket, SegmentKey};
 use crate::floe::{FLOE_IV_BYTES, Floe, segment_aad};
-use crate::{Error, FileOpener, Metadata, PackageKey, SealBuilder, gcm, metadata};
+use crate::{Error, Metadata, PackageKey, SealBuilder, gcm, metadata};
 
 /// First byte of an exported sealer.
 const EXPORT_KIND: u8 = 1;
@@ -85,22 +85,6 @@ impl FileSealer {
             },
             head,
         ))
-    }
-
-    /// Goes on with a file whose head is stored and is exactly `head`: with a key of one's own, and
-    /// after the head's commitment and metadata were checked (K3). Which segments can stay is then
-    /// for [`FileSealer::matches`] to say (C1).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`FileOpener::new`].
-    pub fn resume(key: &PackageKey, head: &[u8]) -> Result<Self, Error> {
-        let opener = FileOpener::new(key, head)?;
-        Ok(opener.into_sealer(key))
-    }
-
-    pub(crate) fn from_parts(body: Body, shape: Shape) -> Self {
-        Self { body, shape }
     }
 
     /// The exact shape of the body.

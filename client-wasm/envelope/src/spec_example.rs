@@ -1,21 +1,23 @@
-//! The appendix of SPEC.md, computed: one small file, byte by byte, with every key on the way.
+//! The appendices of SPEC.md, computed: one small file and a recipient's keyring, byte by byte,
+//! with every key on the way.
 //!
 //! The test fails when the text there is not what comes out here, and prints what should stand there.
 
 use std::fmt::Write as _;
 
 use data_encoding::HEXLOWER;
-use sealift_protocol::format::{Head, KdfCost, Keyring};
+use sealift_protocol::format::{Head, KdfCost, Keyring, Slot};
 use sha2::{Digest as _, Sha384};
 use zeroize::Zeroizing;
 
 use crate::body::Body;
 use crate::kdf::extract;
 use crate::keyring::SlotSecret;
-use crate::{FileOpener, OpeningKey, PackageKey, Password};
+use crate::{FileOpener, Identity, OpeningKey, PackageKey, Password};
 
 const SPEC: &str = include_str!("../SPEC.md");
-const VECTOR: &[u8] = include_bytes!("../../../tests/vectors/hello.vector");
+const HELLO: &[u8] = include_bytes!("../../../tests/vectors/hello.vector");
+const RECIPIENT: &[u8] = include_bytes!("../../../tests/vectors/recipient.vector");
 
 struct Walk {
     text: String,
@@ -59,9 +61,14 @@ impl Walk {
     }
 }
 
-fn walk() -> String {
-    let start = VECTOR.windows(2).position(|two| two == b"\n\n").unwrap() + 2;
-    let (keyring, rest) = VECTOR[start..].split_at(256);
+/// A vector's header and data.
+fn vector(vector: &[u8]) -> (&str, &[u8]) {
+    let end = vector.windows(2).position(|two| two == b"\n\n").unwrap();
+    (str::from_utf8(&vector[..end]).unwrap(), &vector[end + 2..])
+}
+
+fn walk_hello() -> String {
+    let (keyring, rest) = vector(HELLO).1.split_at(256);
     let (head, body) = rest.split_at(470);
     let mut walk = Walk {
         text: String::new(),
@@ -73,7 +80,54 @@ fn walk() -> String {
     walk.text
 }
 
-fn keyring_part(walk: &mut Walk, bytes: &[u8]) -> PackageKey {
+fn walk_recipient() -> String {
+    let (header, data) = vector(RECIPIENT);
+    let text = header
+        .lines()
+        .find_map(|line| line.strip_prefix("identity: "));
+    let identity = Identity::parse(text.unwrap()).ok().unwrap();
+    let mut walk = Walk {
+        text: String::new(),
+        at: 0,
+    };
+    writeln!(walk.text, "identity {}", text.unwrap()).unwrap();
+    writeln!(
+        walk.text,
+        "fingerprint {}",
+        identity.recipient().fingerprint()
+    )
+    .unwrap();
+    recipient_part(&mut walk, &data[..1_344], &identity);
+    walk.text
+}
+
+fn recipient_part(walk: &mut Walk, bytes: &[u8], identity: &Identity) {
+    header_part(walk, bytes);
+    let keyring = Keyring::parse(bytes).ok().unwrap();
+    let slot = keyring.slots().next().unwrap();
+    walk.title("slot: recipient");
+    walk.fields(
+        slot.bytes,
+        &[
+            ("type, flags, length", 4),
+            ("zero", 12),
+            ("ML-KEM-768 ciphertext", 1_088),
+            ("X25519 ciphertext", 32),
+            ("commitment", 32),
+            ("wrapped key", 32),
+            ("tag", 16),
+        ],
+    );
+    let shared = identity.opener().shared_secret(slot.drawn()).unwrap();
+    walk.value("shared secret", &*shared);
+    let secret = SlotSecret::from_shared(&shared);
+    walk.value("HKDF-Extract(empty, shared secret)", &*secret.root);
+    package_key_part(walk, &keyring, slot, &secret);
+    walk.title("end of the keyring");
+    walk.fields(&bytes[1_296..], &[("MAC", 32), ("checksum", 16)]);
+}
+
+fn header_part(walk: &mut Walk, bytes: &[u8]) {
     walk.title("keyring");
     walk.fields(
         &bytes[..80],
@@ -88,11 +142,15 @@ fn keyring_part(walk: &mut Walk, bytes: &[u8]) -> PackageKey {
             ("zero", 8),
         ],
     );
-    let package = Keyring::parse(bytes).ok().unwrap().package();
-    let slot = &bytes[80..208];
+}
+
+fn keyring_part(walk: &mut Walk, bytes: &[u8]) -> PackageKey {
+    header_part(walk, bytes);
+    let keyring = Keyring::parse(bytes).ok().unwrap();
+    let slot = keyring.slots().next().unwrap();
     walk.title("slot: password");
     walk.fields(
-        slot,
+        slot.bytes,
         &[
             ("type, flags, length", 4),
             ("kdf, p, t", 4),
@@ -111,27 +169,40 @@ fn keyring_part(walk: &mut Walk, bytes: &[u8]) -> PackageKey {
         passes: 1,
         parallelism: 1,
     };
-    let stretched = crate::keyring::argon2id(&password, &slot[16..48], cost)
+    let stretched = crate::keyring::argon2id(&password, slot.drawn(), cost)
         .ok()
         .unwrap();
     walk.value("A", &*stretched);
-    let secret = SlotSecret::from_password(&password, &slot[16..48], cost, None)
+    let secret = SlotSecret::from_password(&password, slot.drawn(), cost, None)
         .ok()
         .unwrap();
     walk.value("HKDF-Extract(empty, A)", &*secret.root);
-    let keys = secret.keys(&package, &slot[..48]);
+    let key = package_key_part(walk, &keyring, slot, &secret);
+    walk.title("end of the keyring");
+    walk.fields(&bytes[208..], &[("MAC", 32), ("checksum", 16)]);
+    key
+}
+
+/// Unwraps the package key that is in a slot.
+fn package_key_part(
+    walk: &mut Walk,
+    keyring: &Keyring<'_>,
+    slot: Slot<'_>,
+    secret: &SlotSecret,
+) -> PackageKey {
+    let parts = slot.parts().unwrap();
+    let package = keyring.package();
+    let keys = secret.keys(&package, parts.bound);
     walk.value("KEK", &*keys.kek);
-    let mut package_key = Zeroizing::new([0; 32]);
-    package_key.copy_from_slice(&slot[80..112]);
-    let aad = [&slot[..80], &package.0].concat();
-    let tag = slot[112..].try_into().unwrap();
+    let (sealed, tag) = parts.wrapped_key.split_first_chunk().unwrap();
+    let mut package_key = Zeroizing::new(*sealed);
+    let aad = [parts.before_key, &package.0].concat();
+    let tag = tag.try_into().unwrap();
     crate::gcm::decrypt(&keys.kek, &[0; 12], &aad, &mut *package_key, &tag).unwrap();
     walk.value("package key", &*package_key);
     let key = PackageKey::from_slot(package, package_key);
     let mac_key: Zeroizing<[u8; 48]> = key.package_key("keyring-mac");
     walk.value("K_keyring", &*mac_key);
-    walk.title("end of the keyring");
-    walk.fields(&bytes[208..], &[("MAC", 32), ("checksum", 16)]);
     key
 }
 
@@ -219,7 +290,8 @@ fn body_part(walk: &mut Walk, key: &OpeningKey, head: &[u8], bytes: &[u8]) {
 }
 
 #[test]
-fn the_appendix_of_the_specification_is_true() {
-    let walk = walk();
-    assert!(SPEC.contains(&walk), "SPEC.md should contain:\n{walk}");
+fn the_appendices_of_the_specification_are_true() {
+    for walk in [walk_hello(), walk_recipient()] {
+        assert!(SPEC.contains(&walk), "SPEC.md should contain:\n{walk}");
+    }
 }
