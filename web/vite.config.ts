@@ -10,16 +10,11 @@ import { defineConfig, type Plugin } from 'vite';
 
 const here = import.meta.dirname;
 
-/** Replaces `<!-- part: NAME -->` with `portal/parts/NAME.html`: what pages share stays written once. */
+/** Replaces `<!-- part: NAME -->` with `portal/parts/NAME.html`, in parts too: what pages share stays written once. */
 export function parts(): Plugin {
-  return {
-    name: 'sealift-parts',
-    transformIndexHtml: {
-      order: 'pre',
-      handler: (html) =>
-        html.replace(/^ *<!-- part: ([a-z]+) -->/gm, (_, name: string) => readFileSync(resolve(here, `portal/parts/${name}.html`), 'utf8').trimEnd()),
-    },
-  };
+  const filled = (html: string): string =>
+    html.replace(/^ *<!-- part: ([a-z]+) -->/gm, (_, name: string) => filled(readFileSync(resolve(here, `portal/parts/${name}.html`), 'utf8').trimEnd()));
+  return { name: 'sealift-parts', transformIndexHtml: { order: 'pre', handler: filled } };
 }
 
 /** This version, the same in pages and workers. */

@@ -12,6 +12,7 @@ import { button, byId, part, setText } from './dom';
 import { showFailure } from './failure';
 import { FileList } from './file-list';
 import { ProgressPanel, type Stage } from './progress';
+import { keyringRows, showReport } from './report';
 import { say, showScreen } from './screens';
 import { grow, leaves } from './tree';
 import * as words from './words';
@@ -22,6 +23,8 @@ const PROOFS: Record<Proof, string> = {
   password: 'Checked: this is complete and unchanged since someone with the password sealed it. It was not compared with a link.',
   unpinned: 'Complete and unchanged, but nothing proves who sealed it. Ask the sender whether it is theirs.',
 };
+
+const OPENED_BY = { password: 'Your password', identity: 'Your secret key', link: 'The link by itself' };
 
 const PIECES = 'Checked: what is here is unchanged since it was sealed.';
 
@@ -55,6 +58,15 @@ export class ContentsView {
     setText(part('contents-missing').querySelector('p') as Element, missingSentence(contents.missing));
     showProof(part('contents-proof'), proof, contents.missing > 0 ? PIECES : PROOFS[proof]);
     showProof(part('received-proof'), proof, SAVED[proof]);
+
+    showReport(
+      [
+        ['Opened by', OPENED_BY[pkg.openedBy ?? 'link']],
+        ['Contents', contents.missing > 0 ? PIECES : PROOFS[proof]],
+        ...keyringRows(pkg.keyring, 'Unchanged since somebody with the package key made it.'),
+      ],
+      pkg.stored,
+    );
 
     this.#list = new FileList(byId('contents-tree', HTMLUListElement), {
       action: (node) =>

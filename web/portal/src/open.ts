@@ -7,6 +7,7 @@ import { ContentsView } from './contents';
 import { byId, input, part, setProblem } from './dom';
 import { showFailure } from './failure';
 import { unlock } from './lock';
+import { wireMakeKey } from './make-key';
 import { say, showScreen, shownScreen } from './screens';
 import * as words from './words';
 
@@ -31,7 +32,7 @@ async function open(): Promise<void> {
     const name = chosen.length === 1 && chosen[0] ? `“${words.shownName(chosen[0].name)}”` : words.count(chosen.length, 'file');
     const contents = await unlock(pkg, {
       title: 'This package is sealed',
-      lead: `${name}, ${words.bytes(pkg.storedBytes)}. Enter the password to see what is inside.`,
+      lead: `${name}, ${words.bytes(pkg.storedBytes)}.`,
     });
     new ContentsView(pkg, contents, { keepEncrypted: false }).show();
   } catch (thrown) {
@@ -75,6 +76,7 @@ function start(): void {
     failed: (error) => showFailure(error, { back: { label: 'Choose other files', act: choose } }),
     welcome: () => shownScreen() !== 'progress-screen',
   });
+  wireMakeKey();
   input('link').addEventListener('input', () => setProblem(input('link'), part('link-problem'), ''));
   byId('link-form', HTMLFormElement).addEventListener('submit', (event) => {
     event.preventDefault();

@@ -4,11 +4,12 @@
  * Start with `ProtectionFields.read`. The policy only takes choices away; what is refused here is refused again by the
  * SDK before anything is sent.
  */
-import { passwordRefusal, SealiftError, type Protection, type ProtectionPolicy } from '../../src/sdk';
+import type { Protection, ProtectionPolicy } from '../../src/sdk';
 import { wireCopy } from './copy';
 import { button, input, part, setProblem, setText } from './dom';
 import { wireGenerate, wireReveal, wireStrength } from './password';
 import { RecipientsField } from './recipients';
+import { checkStrength, refuse } from './refuse';
 import { say } from './screens';
 
 /** What will happen, for the card that says so before it does. */
@@ -133,20 +134,3 @@ export class ProtectionFields {
 }
 
 const NOBODY = 'Nobody can open the files, not even the people who run the relay.';
-
-/** Whether a password passes the relay's rule; if not it is said at its field. */
-export async function checkStrength(field: HTMLInputElement, problem: HTMLElement, rule: string | null): Promise<boolean> {
-  const refusal = rule === null ? '' : await passwordRefusal(field.value, rule);
-  if (refusal === '') return true;
-  const error = new SealiftError('weak_password');
-  refuse(field, problem, `${error.message} ${refusal}`, error.code);
-  return false;
-}
-
-/** Points out what is wrong with a field. */
-export function refuse(field: HTMLInputElement, problem: HTMLElement, text: string, code = ''): null {
-  setProblem(field, problem, text);
-  field.focus();
-  say(code ? `${text} (${code})` : text);
-  return null;
-}

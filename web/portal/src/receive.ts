@@ -13,11 +13,13 @@ const link = takeAddress();
 async function receive(): Promise<void> {
   showScreen('loading-screen', { focus: false });
   try {
-    if (!link.includes('#')) throw withoutSecret();
-    const pkg = await openLink(link);
+    const pkg = await openLink(link).catch((thrown: unknown) => {
+      const cut = SealiftError.from(thrown).code === 'cut_link' && !link.includes('#');
+      throw cut ? withoutSecret() : thrown;
+    });
     const contents = await unlock(pkg, {
       title: 'Someone sent you files',
-      lead: `${summary(pkg)} Enter the password to see what is inside.`,
+      lead: summary(pkg),
       keep: () => {
         saveAddresses([pkg.encryptedUrl()]);
         say('Your browser saves it now, still encrypted.');

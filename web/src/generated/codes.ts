@@ -34,6 +34,7 @@ export const CODES: Record<string, readonly [retryable: boolean, sentence: strin
   password_required: [false, "Server requires content protection: only packages protected by a password are taken. Choose one."],
   weak_password: [false, "Server requires stronger content protection passphrase. Choose one that is harder to guess, or let one be generated."],
   too_large: [false, "This is larger than the relay accepts."],
+  quota_exceeded: [false, "What may be stored with this invitation is used up. Ask the relay's operator, or wait until older packages are gone."],
   too_many_files: [false, "These are more files than one package can hold. Send them in several packages."],
   too_many_lanes: [true, "Too many connections for one package."],
   storage_full: [true, "The relay's storage is full. Ask its operator to make room; sending goes on by itself."],

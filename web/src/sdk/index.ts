@@ -10,12 +10,13 @@ export { filesFromDirectory, filesFromDrop, filesFromInput } from './drop';
 export { qrCode } from './qr-code';
 export { makeIdentity, readIdentities, readRecipients, type Identity, type Recipient } from './recipients';
 export { generatePassword, passwordRefusal, passwordStrength, type Strength } from './strength';
-export { ManagedPackage, readManageLink, readSendLink, type ManagedInfo } from './manage';
-export { openFiles, openLink, Package } from './package';
-export { relayPolicy, type ProtectionPolicy, type RelayPolicy } from './relay';
+export { ManagedPackage, readManageLink, readSendLink, type ManagedInfo, type NewSlots } from './manage';
+export { openFiles, openLink, Package, type Credential } from './package';
+export { relayPolicy, relayReport, type RelayReport, type ProtectionPolicy, type RelayPolicy } from './relay';
 export { versionEvents } from './version';
 export { SealiftError } from './error';
 export { SendJob } from './send';
+export type { KeyringNeeds, KeySlot } from '../worker/kdf-answers';
 export type {
   Contents, DownloadState, Entry, Progress, Proof, Protection, SaveInto, SendOptions, SendResult, SendState, SourceFile, Transport,
 } from './types';

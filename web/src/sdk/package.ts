@@ -6,19 +6,20 @@
  */
 import { Caller } from '../worker/calls';
 import type { KeyringNeeds, ReceiveLink } from '../worker/kdf-answers';
-import type { Layout, ManifestAnswer, ManifestFile, SealedPlace } from '../worker/open-messages';
+import type { Layout, ManifestAnswer, ManifestFile, SealedPlace, UnlockOrder } from '../worker/open-messages';
 import { askKdf, startCore, withoutQuery } from './core';
 import { DownloadJob, type Listed } from './download';
 import { checkEnvironment } from './environment';
 import { SealiftError } from './error';
-import { ask, fileUrl, packageInfo, readAtMost } from './relay';
+import { recipientsCode } from './recipients';
+import { ask, fileUrl, KEYRING_BYTES_MAX, packageInfo, readAtMost } from './relay';
 import { clearStaging } from './saving';
-import type { Contents, Entry, SaveInto } from './types';
+import { checkGeneration, rememberGeneration } from './seen';
+import type { Contents, Entry, Proof, SaveInto } from './types';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** The limits of the format, and what sealing and padding add to a manifest. */
-const KEYRING_BYTES_MAX = 48 << 10;
+/** The limit of the format, and what sealing and padding add to a manifest. */
 const MANIFEST_BYTES_MAX = 40 << 20;
 
 /** Everything about a package that is known before it is opened. */
@@ -27,6 +28,8 @@ interface Found {
   keyring: Bytes;
   needs: KeyringNeeds;
   link: ReceiveLink | null;
+  /** Where it is stored; null for files on this computer. */
+  relay: string | null;
   /** Null: one sealed file without a manifest. */
   manifest: { head: Bytes; body: Bytes } | null;
   /** Sealed content files by id. */
@@ -35,12 +38,22 @@ interface Found {
   expiresAt: Date | null;
 }
 
+/** What opens a package beside its link: a password, or the text of an identity file. */
+export interface Credential {
+  password?: string;
+  identity?: string;
+}
+
 /** A package that was found, and can be opened. */
 export class Package {
-  /** What `unlock` needs: a password, the link (only for local files), or nothing more. */
-  readonly needs: 'password' | 'link' | 'nothing';
+  /** What `unlock` needs: a password, an identity, the link (only for local files), or nothing more. */
+  readonly needs: 'password' | 'identity' | 'link' | 'nothing';
+  /** Whether an identity opens it, too or only. */
+  readonly takesIdentity: boolean;
   readonly storedBytes: number;
   readonly expiresAt: Date | null;
+  /** What opened it; null before `unlock`. */
+  openedBy: 'password' | 'identity' | 'link' | null = null;
   private contents: Contents | null = null;
   private listed = new Map<string, Listed>();
 
@@ -48,7 +61,20 @@ export class Package {
     const { needs, link } = found;
     this.storedBytes = found.storedBytes;
     this.expiresAt = found.expiresAt;
-    this.needs = needs.password ? 'password' : link?.secret ? 'nothing' : 'link';
+    this.takesIdentity = needs.identity;
+    this.needs = needs.secret && link?.secret ? 'nothing' : needs.password ? 'password' : needs.identity ? 'identity' : 'link';
+    if (needs.password && needs.slots.some(({ kind }) => kind === 'password_and_link')) this.needs = 'password';
+  }
+
+  /** Who may open it, as its keyring says; authenticated once it is opened. */
+  get keyring(): KeyringNeeds {
+    return this.found.needs;
+  }
+
+  /** The relay that keeps it, and the package's id; null for files on this computer. */
+  get stored(): { relay: string; packageId: string } | null {
+    const { relay, needs } = this.found;
+    return relay === null ? null : { relay, packageId: needs.package };
   }
 
   /** How long a password check takes on this computer, by a short measured run. */
@@ -57,24 +83,32 @@ export class Package {
   }
 
   /**
-   * Checks the password and reads the list of files. Can be tried again.
+   * Checks the password or identity and reads the list of files. Can be tried again.
    *
-   * @throws SealiftError `wrong_password`, `password_needed`, `link_needed`, `pin_mismatch`, `damaged_…`, and
-   * `cancelled` when the signal aborts.
+   * @throws SealiftError `wrong_password`, `password_needed`, `wrong_identity`, `bad_identity`, `identity_needed`,
+   * `link_needed`, `pin_mismatch`, `damaged_…`, and `cancelled` when the signal aborts.
    */
-  async unlock(password?: string, options: { signal?: AbortSignal } = {}): Promise<Contents> {
-    const { worker, keyring, link } = this.found;
+  async unlock({ password, identity }: Credential = {}, options: { signal?: AbortSignal } = {}): Promise<Contents> {
+    const { worker, keyring, link, needs, relay } = this.found;
     const stop = () => void worker.call('stopUnlock');
     options.signal?.throwIfAborted();
     options.signal?.addEventListener('abort', stop, { once: true });
     try {
-      if (this.needs === 'password' && !password) throw new SealiftError('password_needed');
+      if (!identity && this.needs === 'password' && !password) throw new SealiftError('password_needed');
+      if (!identity && this.needs === 'identity') throw new SealiftError('identity_needed');
       if (this.needs === 'link') throw new SealiftError('link_needed');
-      await worker.call('unlock', { keyring, password: password || null, secret: link?.secret ?? null });
+      const order: UnlockOrder = identity
+        ? { keyring, identity, recipientsCode: await recipientsCode() }
+        : { keyring, password: password || null, secret: link?.secret ?? null };
+      await worker.call('unlock', order);
     } finally {
       options.signal?.removeEventListener('abort', stop);
     }
-    this.contents = await (this.found.manifest ? this.readManifest(this.found.manifest) : this.readAlone());
+    this.openedBy = identity ? 'identity' : this.needs === 'password' ? 'password' : 'link';
+    if (relay !== null) await rememberGeneration(needs.package, needs.generation);
+    // Anybody can seal to a public key: what it opens is proved by the link alone (rules K3, L2).
+    const sealedBy = identity ? 'unpinned' : 'password';
+    this.contents = await (this.found.manifest ? this.readManifest(this.found.manifest, sealedBy) : this.readAlone(sealedBy));
     return this.contents;
   }
 
@@ -96,11 +130,11 @@ export class Package {
    * local files, which are that already.
    */
   encryptedUrl(entry?: Entry): string {
-    const { link } = this.found;
-    if (!link) return '';
+    const { relay, needs } = this.found;
+    if (relay === null) return '';
     const place = entry && this.listed.get(entry.id)?.place;
-    if (place?.kind === 'remote') return `${fileUrl(link.relay, link.package, place.file)}.sealift`;
-    return `${link.relay}/api/packages/${link.package}/package.sealift`;
+    if (place?.kind === 'remote') return `${fileUrl(relay, needs.package, place.file)}.sealift`;
+    return `${relay}/api/packages/${needs.package}/package.sealift`;
   }
 
   /** Forgets the keys and stops whatever runs. */
@@ -108,14 +142,14 @@ export class Package {
     this.found.worker.end();
   }
 
-  private async readManifest({ head, body }: { head: Bytes; body: Bytes }): Promise<Contents> {
-    const { worker, link, places } = this.found;
+  private async readManifest({ head, body }: { head: Bytes; body: Bytes }, sealedBy: Proof): Promise<Contents> {
+    const { worker, link, places, relay } = this.found;
     const manifest = await worker.call<ManifestAnswer>('manifest', { head, body, pin: link?.pin ?? null });
     // The manifest lists exactly the files that are there; offline some may be missing, but none may be unlisted.
     const known = new Set(manifest.sealed.map(({ file }) => file));
     const unlisted = [...places.keys()].some((id) => !known.has(id));
     const missing = manifest.sealed.filter(({ file }) => !places.has(file)).length;
-    if (unlisted || (link && missing > 0 && !this.isLocal())) throw new SealiftError('content_mismatch');
+    if (unlisted || (relay !== null && missing > 0)) throw new SealiftError('content_mismatch');
 
     this.listed = new Map();
     for (const [index, file] of manifest.files.entries()) {
@@ -125,16 +159,16 @@ export class Package {
       const entry = asEntry(sealed.pack ? `${sealed.file}/${index}` : sealed.file, file);
       this.listed.set(entry.id, { entry, safe: file.safe, place, sealed: file.sealed, offset: file.offset, whole: !sealed.pack });
     }
-    return this.list(manifest.title, manifest.note, manifest.folders, link ? 'link' : 'password', missing);
+    return this.list(manifest.title, manifest.note, manifest.folders, link ? 'link' : sealedBy, missing);
   }
 
-  private async readAlone(): Promise<Contents> {
+  private async readAlone(sealedBy: Proof): Promise<Contents> {
     if (this.found.link) throw new SealiftError('pin_mismatch'); // a link pins a list, and there is none
     const [id, place] = [...this.found.places][0]!;
     const file = await this.found.worker.call<ManifestFile>('alone', place);
     const entry = asEntry(id, file);
     this.listed = new Map([[id, { entry, safe: file.safe, place, sealed: null, offset: 0, whole: true }]]);
-    return this.list('', '', [], 'password', 0);
+    return this.list('', '', [], sealedBy, 0);
   }
 
   private list(title: string, note: string, folders: string[], proof: Contents['proof'], missing: number): Contents {
@@ -142,37 +176,40 @@ export class Package {
     const bytesTotal = entries.reduce((sum, { bytes }) => sum + bytes, 0);
     return { title, note, entries, folders, bytesTotal, proof, missing };
   }
-
-  private isLocal(): boolean {
-    return [...this.found.places.values()].some(({ kind }) => kind === 'local');
-  }
 }
 
 /**
  * Finds the package that a link names. Fetches keyring and manifest, nothing else.
  *
- * @throws SealiftError `cut_link`, `bad_link`, `not_found`, `expired`, `not_complete`, `package_mismatch`, `network_lost`.
+ * A link without its fragment finds only what an identity opens, and then nothing says which content it stands for.
+ *
+ * @throws SealiftError `cut_link`, `bad_link`, `not_found`, `expired`, `not_complete`, `package_mismatch`, `old_keyring`,
+ * `network_lost`.
  */
 export async function openLink(text: string): Promise<Package> {
   const worker = await startOpener();
   try {
-    const link = await worker.call<ReceiveLink>('readLink', withoutQuery(text));
-    const info = await packageInfo(link.relay, link.package);
+    const bare = text.includes('#') ? null : bareLink(text);
+    const link = bare ? null : await worker.call<ReceiveLink>('readLink', withoutQuery(text));
+    const { relay, package: id } = (bare ?? link)!;
+    const info = await packageInfo(relay, id);
     const manifest = info.files.find(({ role }) => role === 'manifest');
     if (info.state !== 'finished' || !manifest) throw new SealiftError('not_complete');
     const [keyring, sealed] = await Promise.all([
-      fetchBytes(`${link.relay}/api/packages/${link.package}/keyring`, KEYRING_BYTES_MAX),
-      fetchBytes(fileUrl(link.relay, link.package, manifest.id), MANIFEST_BYTES_MAX),
+      fetchBytes(`${relay}/api/packages/${id}/keyring`, KEYRING_BYTES_MAX),
+      fetchBytes(fileUrl(relay, id, manifest.id), MANIFEST_BYTES_MAX),
     ]);
     if (sealed.length !== manifest.headBytes + manifest.bodyBytes) throw new SealiftError('cut_short');
     const needs = await worker.call<KeyringNeeds>('inspect', keyring);
-    if (needs.package !== link.package) throw new SealiftError('package_mismatch');
+    if (needs.package !== id) throw new SealiftError('package_mismatch');
+    if (bare && !needs.slots.every(({ kind }) => kind === 'recipient')) throw new SealiftError('cut_link');
+    await checkGeneration(id, needs.generation);
     const places = new Map<string, SealedPlace>();
-    for (const { id, role, headBytes } of info.files) {
-      if (role === 'content') places.set(id, { kind: 'remote', relay: link.relay, package: link.package, file: id, headBytes });
+    for (const { id: file, role, headBytes } of info.files) {
+      if (role === 'content') places.set(file, { kind: 'remote', relay, package: id, file, headBytes });
     }
     return new Package({
-      worker, keyring, needs, link, places,
+      worker, keyring, needs, link, relay, places,
       manifest: { head: sealed.slice(0, manifest.headBytes), body: sealed.slice(manifest.headBytes) },
       storedBytes: info.storedBytes,
       expiresAt: info.expiresAt,
@@ -218,7 +255,7 @@ export async function openFiles(files: File[], options: { link?: string } = {}):
     if (!manifest && places.size !== 1) throw new SealiftError('file_missing');
     const keyring = first!.keyringBytes;
     return new Package({
-      worker, keyring, link, manifest, places,
+      worker, keyring, link, manifest, places, relay: null,
       needs: await worker.call<KeyringNeeds>('inspect', keyring),
       storedBytes: files.reduce((sum, { size }) => sum + size, 0),
       expiresAt: null,
@@ -227,6 +264,14 @@ export async function openFiles(files: File[], options: { link?: string } = {}):
     worker.end();
     throw SealiftError.from(error);
   }
+}
+
+/** Where a link without its fragment leads. */
+function bareLink(text: string): { relay: string; package: string } {
+  const { origin, pathname } = new URL(text);
+  const id = /^\/p\/([\w-]+)\/?$/.exec(pathname)?.[1];
+  if (!id) throw new SealiftError('bad_link');
+  return { relay: origin, package: id };
 }
 
 async function startOpener(): Promise<Caller> {

@@ -71,7 +71,8 @@ export async function relayPolicy(grant: string | null = null, relay: string = l
   const { mode, strong_password_required, password_rule } = answer.protection ?? {};
   return {
     protection: {
-      mode: mode === 'off' || mode === 'required' ? mode : 'optional',
+      // A word of tomorrow counts as the strictest one; a relay of yesterday says none.
+      mode: mode === undefined || mode === 'optional' ? 'optional' : mode === 'off' ? 'off' : 'required',
       passwordRule: strong_password_required ? password_rule! : null,
     },
     uploadsOpen: answer.uploads_open,
@@ -98,6 +99,48 @@ export async function packageInfo(relay: string, packageId: string): Promise<Pac
   };
 }
 
+/** What a relay says about how a package came and lies. Nothing of it can be checked from here. */
+export interface RelayReport {
+  sealedBy: string;
+  transports: string[];
+  docroot: string;
+  storage: { kind: string; sse: { algorithm: string; key: string | null; verifiedAt: Date | null } | null };
+  keyringGeneration: number;
+  createdAt: Date;
+  finishedAt: Date | null;
+}
+
+interface ReportAnswer {
+  sealed_by: string | null;
+  transports: string[];
+  docroot: string;
+  storage: { kind: string; sse: { algorithm: string; key?: string | null; verified_at?: string | number | null } | null };
+  keyring_generation: number;
+  created_at: string | number;
+  finished_at: string | number | null;
+}
+
+/** The relay's half of the protection report. */
+export async function relayReport(relay: string, packageId: string): Promise<RelayReport> {
+  const answer = (await readJson(await ask(`${relay}/api/packages/${packageId}/report`))) as ReportAnswer;
+  const { kind, sse } = answer.storage;
+  return {
+    sealedBy: answer.sealed_by ?? '',
+    transports: answer.transports,
+    docroot: answer.docroot,
+    storage: { kind, sse: sse && { algorithm: sse.algorithm, key: sse.key ?? null, verifiedAt: maybe(sse.verified_at) } },
+    keyringGeneration: answer.keyring_generation,
+    createdAt: time(answer.created_at),
+    finishedAt: maybe(answer.finished_at),
+  };
+}
+
+function maybe(value: string | number | null | undefined): Date | null {
+  return value === null || value === undefined ? null : time(value);
+}
+
+/** The limit of the format. */
+export const KEYRING_BYTES_MAX = 48 << 10;
 /** Longest JSON answer: 10,000 files, with room. */
 const JSON_BYTES_MAX = 8 << 20;
 

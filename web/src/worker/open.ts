@@ -8,9 +8,9 @@ import { LayoutFinder, PackageOpener, initSync, inspectKeyring, pickEngine, read
 import { SealiftError } from '../sdk/error';
 import { LocalBody, RemoteBody, type BodyReader, type StoredBody } from './body';
 import { Caller, Handover, serve } from './calls';
-import { startSibling } from './assets';
+import { startChecked, startSibling } from './assets';
 import type { KeyringNeeds, ReceiveLink } from './kdf-answers';
-import type { FileToSave, Layout, ManifestAnswer, SaveOrder, SaveReport, SealedPlace } from './open-messages';
+import type { FileToSave, Layout, ManifestAnswer, SaveOrder, SaveReport, SealedPlace, UnlockOrder } from './open-messages';
 import { discarded } from './garbage';
 import { createFolder, openSink, type Sink } from './sinks';
 import { ZipWriter } from './zip';
@@ -44,11 +44,12 @@ export const beOpener = () => serve({
   readLink: (link: string) => readReceiveLink(link) as ReceiveLink,
   inspect: (keyring: Bytes) => inspectKeyring(keyring) as KeyringNeeds,
   layout,
-  async unlock({ keyring, password, secret }: { keyring: Bytes; password: string | null; secret: Bytes | null }) {
-    kdf = new Caller(startSibling('kdf'));
+  async unlock(order: UnlockOrder) {
+    const keys = 'identity' in order ? order.recipientsCode : null;
+    kdf = new Caller(keys ? startChecked(keys.script, 'recipients') : startSibling('kdf'));
     try {
-      await kdf.call('start', module);
-      const key = await kdf.call<Bytes>('open', { keyring, password, secret });
+      await kdf.call('start', keys?.module ?? module);
+      const key = await kdf.call<Bytes>('open', order);
       opener?.free();
       opener = new PackageOpener(key);
       key.fill(0);

@@ -41,10 +41,18 @@ serve({
     return opened!.replace(Uint32Array.from(keep), recipients.join('\n'), password?.normalize('NFC')) as Bytes;
   },
   restore: (older: Bytes) => opened!.restore(older) as Bytes,
-  /** What is stored is what was made, and it opens: only then is a change done (rule K2). */
-  check({ made, stored, credential }: { made: Bytes; stored: Bytes; credential: OwnCredential }) {
+  /**
+   * What is stored is what was made, by whoever holds this package's key, and it opens: only then a change is done (rule
+   * K2), and is the one to replace next. Gives the slot that opened it. Without a credential (an undo, whose password is
+   * the one of before) the first two are checked.
+   */
+  check({ made, stored, credential }: { made: Bytes; stored: Bytes; credential: OwnCredential | null }) {
     opened!.checkStored(made, stored);
-    unlocked(stored, credential).free();
+    if (!credential) return -1;
+    const again = unlocked(stored, credential);
+    opened!.free();
+    opened = again;
+    return again.slot;
   },
 });
 
