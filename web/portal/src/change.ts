@@ -9,7 +9,6 @@ import { button, byId, el, input, part, setProblem, setText } from './dom';
 import { wireGenerate, wireReveal, wireStrength } from './password';
 import { checkStrength, refuse } from './refuse';
 import { RecipientsField } from './recipients';
-import { slotWords } from './report';
 import { showScreen } from './screens';
 
 export interface ChangeEnd {
@@ -62,12 +61,12 @@ export class ChangeForm {
     const others = this.#slots.map((slot, number) => ({ slot, number })).filter(({ slot }) => slot.kind === 'recipient');
     part('kept-slots').hidden = others.length === 0;
     part('kept-slots').replaceChildren(
-      ...others.map(({ slot, number }, nth) => {
+      ...others.map(({ number }, nth) => {
         const box = el('input');
         box.type = 'checkbox';
         box.checked = true;
         box.value = String(number);
-        return el('label', 'check', box, el('span', '', `Keep key ${nth + 1} of ${others.length}`, el('span', 'help', ` – ${slotWords(slot)}`)));
+        return el('label', 'check', box, `Keep key ${nth + 1} of ${others.length}`);
       }),
     );
     showScreen('change-screen');

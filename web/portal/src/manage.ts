@@ -78,7 +78,10 @@ async function after(managed: ManagedPackage, text: string): Promise<void> {
 
 async function list(managed: ManagedPackage, keyring: KeyringNeeds): Promise<void> {
   const { slots, generation } = keyring;
-  const rows = slots.map((slot) => el('li', 'key', icon(slot.kind === 'recipient' ? 'people' : slot.kind === 'link' ? 'open' : 'key'), el('span', '', slotWords(slot))));
+  const rows = slots.map((slot) => {
+    const [name, detail] = slotWords(slot);
+    return el('li', 'key', icon(slot.kind === 'recipient' ? 'people' : slot.kind === 'link' ? 'open' : 'key'), el('div', '', name, el('p', 'help', detail)));
+  });
   part('manage-slots').replaceChildren(...rows);
   const fixed = slots.every(({ kind }) => kind === 'recipient' || kind === 'unknown');
   for (const id of ['change-password', 'change-keys']) part(id).hidden = fixed;

@@ -43,9 +43,8 @@ export function wireStrength(field: HTMLInputElement, rule: () => string | null 
     box.hidden = strength === null;
     if (!strength) return;
     box.dataset['score'] = String(refusal ? Math.min(strength.score, 2) : strength.score);
-    if (refusal) return setText(part('strength-text'), `Not strong enough for this relay. ${refusal}`);
-    const hint = strength.score < 3 ? strength.warning || strength.suggestions[0] || '' : '';
-    setText(part('strength-text'), `${VERDICTS[strength.score]} ${hint}`.trim());
+    const hint = refusal || strength.score < 3 ? strength.warning || strength.suggestions[0] || refusal : '';
+    setText(part('strength-text'), `${refusal ? 'Not strong enough for this relay.' : VERDICTS[strength.score]} ${hint}`.trim());
   };
   const refresh = (): void => {
     clearTimeout(timer);

@@ -10,22 +10,26 @@ export type Row = [term: string, value: string];
 
 const TRANSPORTS: Record<Transport | 'https', string> = { webtransport: 'WebTransport', websocket: 'WebSocket', https: 'HTTPS' };
 
-/** What opens one slot, in words. */
-export function slotWords({ kind, memory, passes }: KeySlot): string {
-  const cost = `each try costs ${Math.round(memory / 1024)} MiB and ${words.count(passes, 'pass', 'passes')} of Argon2id`;
+/** What opens one slot, in words: for whom it is, and what protects it. */
+export function slotWords({ kind, memory, passes }: KeySlot): [name: string, detail: string] {
+  const cost = `Argon2id: each guess costs ${Math.round(memory / 1024)} MiB, ${words.count(passes, 'time', 'times')} over`;
   switch (kind) {
-    case 'password': return `A password: ${cost}`;
-    case 'password_and_link': return `The link together with a password: ${cost}`;
-    case 'link': return 'The link by itself';
-    case 'recipient': return 'The owner of a public key (X25519 and ML-KEM-768)';
-    default: return 'Something that this version does not know';
+    case 'password': return ['A password', cost];
+    case 'password_and_link': return ['The link together with a password', cost];
+    case 'link': return ['The link by itself', '256 random bits'];
+    case 'recipient': return ['The owner of a public key', 'X25519 and ML-KEM-768'];
+    default: return ['Something that this version does not know', ''];
   }
 }
 
 /** Rows about a keyring. `opened` says what of it is proved. */
 export function keyringRows(keyring: KeyringNeeds, opened: string): Row[] {
   const counted = new Map<string, number>();
-  for (const slot of keyring.slots) counted.set(slotWords(slot), (counted.get(slotWords(slot)) ?? 0) + 1);
+  for (const slot of keyring.slots) {
+    const [name, detail] = slotWords(slot);
+    const text = detail ? `${name} (${detail})` : name;
+    counted.set(text, (counted.get(text) ?? 0) + 1);
+  }
   const ways = [...counted].map(([text, times]) => (times > 1 ? `${text}, ${times} times` : text));
   return [
     ['Files', 'Each sealed with a key of its own, AES-256-GCM in segments of 512 KiB (suite 1)'],
@@ -44,7 +48,10 @@ export function showReport(checked: Row[], stored: { relay: string; packageId: s
     if (!details.open || !stored) return;
     relayReport(stored.relay, stored.packageId).then(
       (said) => fill('report-said', saidRows(said)),
-      (thrown: unknown) => fill('report-said', [['', SealiftError.from(thrown).message]]),
+      (thrown: unknown) => {
+        const error = SealiftError.from(thrown);
+        fill('report-said', [['', error.code === 'not_found' ? 'This relay gives no report.' : error.message]]);
+      },
     );
   };
 }
@@ -64,5 +71,5 @@ function saidRows({ sealedBy, transports, docroot, storage, keyringGeneration, c
 }
 
 function fill(id: string, rows: Row[]): void {
-  part(id).replaceChildren(...rows.map(([term, value]) => el('div', '', el('dt', '', term), el('dd', '', value))));
+  part(id).replaceChildren(...rows.map(([term, value]) => el('div', '', ...(term ? [el('dt', '', term)] : []), el('dd', '', value))));
 }
