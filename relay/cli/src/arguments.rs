@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+use crate::failure::Result;
 use crate::pipeline::Workers;
-use crate::secret::{Given, LinkSource, PasswordSource};
+use crate::protection::generated_password;
+use crate::secret::{Given, LinkSource, PasswordSource, Secret};
+use crate::terminal::Terminal;
+use crate::unlock::Opening;
 
 /// Seals files so that nobody on the way can read them, and sends them by link.
 #[derive(Debug, Parser)]
@@ -50,6 +54,13 @@ pub(crate) enum Command {
     Send(Send),
     /// Receive what a link leads to
     Receive(Receive),
+    /// Change who can open a .sealift file, or a package at its relay
+    ///
+    /// Without FILE it is the package that the manage link names. The content stays as it is. It is
+    /// no revocation: whoever kept the old keyring and its password still opens the content.
+    Rekey(Rekey),
+    /// Make a key pair, so that others can seal to you without a password
+    Keygen(Keygen),
     /// Delete a package at its relay, with the manage link
     Delete(Delete),
     /// Print the completion script for a shell
@@ -76,10 +87,7 @@ pub(crate) struct Encrypt {
     #[command(flatten)]
     pub(crate) words: Words,
     #[command(flatten)]
-    pub(crate) password: PasswordArguments,
-    /// Make a strong password and print it
-    #[arg(long, group = "password")]
-    pub(crate) generate_password: bool,
+    pub(crate) protection: ProtectionArguments,
     #[command(flatten)]
     pub(crate) cores: Cores,
 }
@@ -99,7 +107,7 @@ pub(crate) struct Decrypt {
     #[arg(long)]
     pub(crate) salvage: bool,
     #[command(flatten)]
-    pub(crate) password: PasswordArguments,
+    pub(crate) opening: OpeningArguments,
     #[command(flatten)]
     pub(crate) link: LinkArguments,
     #[command(flatten)]
@@ -111,11 +119,11 @@ pub(crate) struct Inspect {
     /// The .sealift file
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
-    /// Ask for the password and show names and sizes too
+    /// Ask for the password if need be, and show names and sizes too
     #[arg(long)]
     pub(crate) unlock: bool,
     #[command(flatten)]
-    pub(crate) password: PasswordArguments,
+    pub(crate) opening: OpeningArguments,
     #[command(flatten)]
     pub(crate) link: LinkArguments,
 }
@@ -140,10 +148,7 @@ pub(crate) struct Send {
     #[command(flatten)]
     pub(crate) words: Words,
     #[command(flatten)]
-    pub(crate) password: PasswordArguments,
-    /// Make a strong password and print it
-    #[arg(long, group = "password")]
-    pub(crate) generate_password: bool,
+    pub(crate) protection: ProtectionArguments,
     /// No password: a random key in the link opens the files
     #[arg(long, group = "password")]
     pub(crate) no_password: bool,
@@ -174,11 +179,100 @@ pub(crate) struct Receive {
     #[command(flatten)]
     pub(crate) link: LinkArguments,
     #[command(flatten)]
-    pub(crate) password: PasswordArguments,
+    pub(crate) opening: OpeningArguments,
     #[command(flatten)]
     pub(crate) network: Network,
     #[command(flatten)]
     pub(crate) cores: Cores,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rekey {
+    /// A .sealift file on this computer
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) new: NewPasswordArguments,
+    #[command(flatten)]
+    pub(crate) recipients: RecipientArguments,
+    /// Take this way in away, by its number as `inspect` shows it. Can be repeated
+    #[arg(long = "remove", value_name = "N")]
+    pub(crate) removed: Vec<usize>,
+    /// Take all recipients' keys away
+    #[arg(long)]
+    pub(crate) remove_recipients: bool,
+    /// Go back to the keyring before the last change
+    #[arg(long)]
+    pub(crate) undo: bool,
+    #[command(flatten)]
+    pub(crate) link: LinkArguments,
+    #[command(flatten)]
+    pub(crate) password: PasswordArguments,
+    #[command(flatten)]
+    pub(crate) network: Network,
+}
+
+impl Rekey {
+    /// Whether anything but undoing is asked for.
+    pub(crate) fn changes(&self) -> bool {
+        self.new.is_given()
+            || !self.recipients.recipients.is_empty()
+            || !self.recipients.recipients_files.is_empty()
+            || !self.removed.is_empty()
+            || self.remove_recipients
+    }
+}
+
+/// The ways to give a new password beside the present one.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct NewPasswordArguments {
+    /// Ask for a new password, which takes the place of the one that opens it
+    #[arg(long, group = "new")]
+    pub(crate) new_password: bool,
+    /// Read the new password from the first line of FILE [env: SEALIFT_NEW_PASSWORD]
+    #[arg(long, value_name = "FILE", group = "new", value_hint = ValueHint::FilePath)]
+    pub(crate) new_password_file: Option<PathBuf>,
+    /// Read the new password from this open descriptor
+    #[arg(long, value_name = "N", group = "new")]
+    pub(crate) new_password_fd: Option<u32>,
+    /// Make a strong new password and print it
+    #[arg(long, group = "new")]
+    pub(crate) generate_password: bool,
+}
+
+impl NewPasswordArguments {
+    fn is_given(&self) -> bool {
+        self.new_password
+            || self.new_password_file.is_some()
+            || self.new_password_fd.is_some()
+            || self.generate_password
+    }
+
+    /// The new password, if one is wanted. A generated one is told once.
+    pub(crate) fn password(&self, terminal: &Terminal) -> Result<Option<Secret>> {
+        if !self.is_given() {
+            return Ok(None);
+        }
+        if self.generate_password {
+            return generated_password(terminal).map(Some);
+        }
+        let given = Given {
+            file: self.new_password_file.clone(),
+            fd: self.new_password_fd,
+            stdin: false,
+        };
+        PasswordSource::new_one(given).to_seal().map(Some)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keygen {
+    /// Where to write the secret key
+    #[arg(short, long, value_name = "FILE", default_value = "sealift-identity.txt", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// Print the public key to the secret key in FILE instead
+    #[arg(long, value_name = "FILE", conflicts_with = "output", value_hint = ValueHint::FilePath)]
+    pub(crate) show: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -230,14 +324,67 @@ pub(crate) struct PasswordArguments {
 impl PasswordArguments {
     /// Where to read the password.
     pub(crate) fn source(&self) -> PasswordSource {
-        PasswordSource {
-            given: Given {
-                file: self.password_file.clone(),
-                fd: self.password_fd,
-                stdin: self.password_stdin,
-            },
+        PasswordSource::present(Given {
+            file: self.password_file.clone(),
+            fd: self.password_fd,
+            stdin: self.password_stdin,
+        })
+    }
+}
+
+/// The ways to open something.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct OpeningArguments {
+    #[command(flatten)]
+    pub(crate) password: PasswordArguments,
+    /// Open with the secret key in FILE, made by `sealift keygen`. Can be repeated
+    #[arg(long = "identity", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) identities: Vec<PathBuf>,
+    /// Open with the secret key read from this open descriptor
+    #[arg(long, value_name = "N")]
+    pub(crate) identity_fd: Option<u32>,
+}
+
+impl OpeningArguments {
+    /// Whether a secret key was given.
+    pub(crate) fn by_key(&self) -> bool {
+        !self.identities.is_empty() || self.identity_fd.is_some()
+    }
+
+    /// What was given to open with.
+    pub(crate) fn opening(&self) -> Opening {
+        Opening {
+            password: self.password.source(),
+            identity_files: self.identities.clone(),
+            identity_fd: self.identity_fd,
         }
     }
+}
+
+/// Whom to seal to.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RecipientArguments {
+    /// Seal to this public key, sealift1…. Can be repeated
+    #[arg(long = "recipient", value_name = "KEY")]
+    pub(crate) recipients: Vec<String>,
+    /// Seal to the public keys in FILE, one on each line. Can be repeated
+    #[arg(long = "recipients-file", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) recipients_files: Vec<PathBuf>,
+}
+
+/// Who shall be able to open what is sealed.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ProtectionArguments {
+    #[command(flatten)]
+    pub(crate) password: PasswordArguments,
+    /// Make a strong password and print it
+    #[arg(long, group = "password")]
+    pub(crate) generate_password: bool,
+    /// Ask for a password at the terminal, beside the recipients' keys
+    #[arg(long, group = "password")]
+    pub(crate) ask_password: bool,
+    #[command(flatten)]
+    pub(crate) recipients: RecipientArguments,
 }
 
 /// The ways to give a link.
@@ -305,7 +452,7 @@ impl Cores {
 }
 
 /// A whole number with a unit: `90s`, `30m`, `12h`, `7d`, `4w`.
-fn duration(text: &str) -> Result<Duration, String> {
+fn duration(text: &str) -> std::result::Result<Duration, String> {
     let wrong =
         || format!("`{text}` is not a time; write a number and a unit, such as 12h, 7d or 4w");
     let unit = text.chars().last().ok_or_else(wrong)?;

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, BufReader};
 
-use sealift_envelope::{FileOpener, Manifest, OpeningKey, PackageKey, StreamOpener};
+use sealift_envelope::{FileOpener, Manifest, OpeningKey, StreamOpener};
 use sealift_protocol::format::{FormatError, Head, Keyring, Role, head_bytes, keyring_bytes};
 use sealift_protocol::link::{Fragment, Link, LinkSecret, Pin};
 use sealift_protocol::{Code, PackageId};
@@ -17,10 +17,10 @@ use crate::contents::{Contents, Output};
 use crate::failure::{Cause, Failure, Result};
 use crate::pipeline::Run;
 use crate::progress::Progress;
-use crate::protection::open_keyring;
 use crate::secret::link_as_argument;
 use crate::stop::Stop;
 use crate::terminal::Terminal;
+use crate::unlock::{By, Unlocked};
 use crate::unseal::{Source, read_vec, unreadable};
 
 /// First bytes that tell what follows and how long it is.
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
         return Err(link_as_argument());
     }
     let from_pipe = arguments.file.as_os_str() == "-";
-    if from_pipe && arguments.password.password_stdin {
+    if from_pipe && arguments.opening.password.password_stdin {
         return Err(Failure::new(
             Cause::Usage,
             "standard input cannot hold both the file and the password",
@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
 
     let keyring =
         read_piece(source, keyring_bytes)?.ok_or_else(|| Failure::shared(Code::NotSealed))?;
-    let (key, link) = unlock(arguments, &keyring)?;
+    let (Unlocked { key, by }, link) = unlock(arguments, &keyring, terminal)?;
     let output = Output::open(arguments.output.as_deref(), arguments.overwrite, terminal)?;
     let stop = Stop::install();
     let progress = Progress::new(terminal, "Opening", bytes);
@@ -116,17 +116,20 @@ pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
         _ => return Err(Failure::shared(Code::FileMissing)),
     };
     progress.finish();
-    tell_proof(proof, terminal)
+    tell_proof(proof, by, terminal)
 }
 
 /// Opens the keyring with what was given or is asked for. A link that is given must be of this package.
-pub(crate) fn unlock(arguments: &Decrypt, keyring: &[u8]) -> Result<(PackageKey, Option<Link>)> {
+pub(crate) fn unlock(
+    arguments: &Decrypt,
+    keyring: &[u8],
+    terminal: &Terminal,
+) -> Result<(Unlocked, Option<Link>)> {
     let package = Keyring::parse(keyring)?.package();
     let link = local_link(&arguments.link, package)?;
     let secret = link.as_ref().and_then(secret_of);
-    let password = arguments.password.source();
-    let key = open_keyring(keyring, Some(package), secret, &password)?;
-    Ok((key, link))
+    let opening = arguments.opening.opening();
+    Ok((opening.open(keyring, package, secret, terminal)?, link))
 }
 
 /// All files of a package, in the order of the file.
@@ -198,7 +201,7 @@ fn check_end(source: &mut dyn Source) -> Result<()> {
 }
 
 /// Reads a keyring or a head: its first bytes say how long it is. `None` at the end of the source.
-fn read_piece(
+pub(crate) fn read_piece(
     source: &mut dyn Source,
     length_of: impl Fn(&[u8]) -> Result<u32, FormatError>,
 ) -> Result<Option<Vec<u8>>> {
@@ -249,14 +252,21 @@ pub(crate) fn pin_of(link: &Link) -> Option<&Pin> {
 }
 
 /// Says what is proved, and no more (rule L3).
-pub(crate) fn tell_proof(compared_with_link: bool, terminal: &Terminal) -> Result<()> {
-    let (proof, words) = if compared_with_link {
-        ("link", "complete, and exactly what the link was made for")
-    } else {
-        (
+pub(crate) fn tell_proof(compared_with_link: bool, by: By, terminal: &Terminal) -> Result<()> {
+    let (proof, words) = match (compared_with_link, by) {
+        (true, _) => ("link", "complete, and exactly what the link was made for"),
+        (false, By::Password) => (
             "password",
             "complete and unchanged since someone with the password sealed it; not compared with a link",
-        )
+        ),
+        (false, By::Link) => (
+            "link_secret",
+            "complete and unchanged since someone with the link's secret sealed it; not compared with what the sender sealed",
+        ),
+        (false, By::Identity) => (
+            "recipient",
+            "complete and unchanged since someone sealed it to your key, which anybody can; not compared with a link",
+        ),
     };
     terminal.event("done", json!({ "proof": proof }))?;
     terminal.remark(words);

@@ -65,7 +65,7 @@ fn check(arguments: &Encrypt, from_pipe: bool) -> Result<()> {
             "Seal it alone, or save it as a file first.",
         );
     }
-    if from_pipe && arguments.password.password_stdin {
+    if from_pipe && arguments.protection.password.password_stdin {
         return wrong(
             "standard input cannot hold both the content and the password",
             "Use --password-file, --password-fd or the variable SEALIFT_PASSWORD.",
@@ -303,12 +303,13 @@ fn seal_stream(
 }
 
 fn protect(arguments: &Encrypt, terminal: &Terminal) -> Result<NewPackage> {
-    let protection = Protection::choose(
-        &arguments.password,
-        arguments.generate_password,
-        false,
-        terminal,
-    )?;
+    let protection = Protection::choose(&arguments.protection, false, terminal)?;
+    if protection.recipients_alone() {
+        terminal.notice(
+            "only the recipients can open this: you cannot, unless one of the keys is yours, and nobody can change that later. \
+             Give a password as well (--ask-password) to keep a way in.",
+        );
+    }
     Ok(NewPackage::draw(protection))
 }
 

@@ -38,12 +38,18 @@ pub(crate) enum Cause {
     CutShort,
     /// The link is cut, mistyped, or of another kind.
     BadLink,
-    /// Not a `.sealift` file, or one of a newer version.
+    /// Not a `.sealift` file.
     NotSealed,
+    /// Made by a newer version of this program.
+    UnknownVersion,
     /// A limit of the format or of the relay was passed.
     TooLarge,
     /// `decrypt --salvage` kept what was good, and that is not everything.
     Salvaged,
+    /// Opening it would cost more memory or time than any right file asks for.
+    KdfTooExpensive,
+    /// The relay served an older keyring than was seen before.
+    OldKeyring,
     /// The relay cannot be reached, or the connection was lost for too long.
     Network,
     /// The relay refused.
@@ -56,6 +62,12 @@ pub(crate) enum Cause {
     Session,
     /// A source file changed while it was being sealed.
     SourceChanged,
+    /// The relay takes newer versions of this program only.
+    ClientTooOld,
+    /// The relay asks for a password, or a stronger one.
+    Protection,
+    /// Someone else changed who can open the package meanwhile.
+    KeyringChanged,
     /// Stopped by Ctrl-C or SIGTERM.
     Cancelled,
     /// Whoever read our output went away. Ends without a word.
@@ -88,7 +100,7 @@ pub(crate) const CAUSES: &[(Cause, u8, &str, &str)] = &[
         Cause::WrongPassword,
         10,
         "wrong_password",
-        "the password does not open it",
+        "the password or key does not open it",
     ),
     (Cause::Damaged, 11, "damaged", "damaged or changed"),
     (Cause::CutShort, 12, "cut_short", "the end is missing"),
@@ -98,11 +110,12 @@ pub(crate) const CAUSES: &[(Cause, u8, &str, &str)] = &[
         "bad_link",
         "the link is cut, mistyped or of another kind",
     ),
+    (Cause::NotSealed, 14, "not_sealed", "not a .sealift file"),
     (
-        Cause::NotSealed,
-        14,
-        "not_sealed",
-        "not a .sealift file, or of a newer version",
+        Cause::UnknownVersion,
+        19,
+        "unknown_version",
+        "made by a newer version of sealift",
     ),
     (
         Cause::TooLarge,
@@ -115,6 +128,18 @@ pub(crate) const CAUSES: &[(Cause, u8, &str, &str)] = &[
         16,
         "salvaged",
         "decrypt --salvage: kept in part, not whole",
+    ),
+    (
+        Cause::KdfTooExpensive,
+        17,
+        "kdf_too_expensive",
+        "opening it would cost more than any right file does",
+    ),
+    (
+        Cause::OldKeyring,
+        18,
+        "old_keyring",
+        "the relay served an older keyring than before",
     ),
     (
         Cause::Network,
@@ -146,6 +171,24 @@ pub(crate) const CAUSES: &[(Cause, u8, &str, &str)] = &[
         25,
         "file_changed",
         "a file changed while it was being sealed",
+    ),
+    (
+        Cause::ClientTooOld,
+        26,
+        "client_too_old",
+        "the relay takes newer versions of sealift only",
+    ),
+    (
+        Cause::Protection,
+        27,
+        "protection",
+        "the relay asks for a password, or a stronger one",
+    ),
+    (
+        Cause::KeyringChanged,
+        28,
+        "keyring_changed",
+        "rekey: passwords or keys were changed meanwhile",
     ),
     (Cause::Cancelled, 130, "cancelled", "stopped by Ctrl-C"),
     (
@@ -323,11 +366,18 @@ fn cause_of(code: Code) -> Cause {
         Code::FileChanged => Cause::SourceChanged,
         Code::FileUnreadable | Code::WriteFailed => Cause::LocalFile,
         Code::NothingToSend | Code::BadUsage | Code::PasswordLength => Cause::Usage,
-        Code::PasswordNeeded | Code::LinkNeeded | Code::NoSlot => Cause::SecretMissing,
-        Code::WrongPassword => Cause::WrongPassword,
+        Code::PasswordNeeded | Code::LinkNeeded | Code::IdentityNeeded | Code::NoSlot => {
+            Cause::SecretMissing
+        }
+        Code::WrongPassword | Code::WrongIdentity => Cause::WrongPassword,
+        Code::BadRecipient | Code::BadIdentity => Cause::Usage,
+        Code::ClientTooOld => Cause::ClientTooOld,
+        Code::PasswordRequired | Code::WeakPassword | Code::KdfTooWeak => Cause::Protection,
+        Code::KeyringChanged => Cause::KeyringChanged,
         Code::CutShort | Code::FileMissing => Cause::CutShort,
         Code::CutLink | Code::BadLink | Code::WrongLink => Cause::BadLink,
-        Code::NotSealed | Code::UnknownVersion => Cause::NotSealed,
+        Code::NotSealed => Cause::NotSealed,
+        Code::UnknownVersion => Cause::UnknownVersion,
         Code::Damaged
         | Code::DamagedKeyring
         | Code::DamagedHead
@@ -338,9 +388,9 @@ fn cause_of(code: Code) -> Cause {
         | Code::PackageMismatch
         | Code::PinMismatch
         | Code::StoredDiffers
-        | Code::TrailingBytes
-        | Code::OldKeyring
-        | Code::KdfTooExpensive => Cause::Damaged,
+        | Code::TrailingBytes => Cause::Damaged,
+        Code::OldKeyring => Cause::OldKeyring,
+        Code::KdfTooExpensive => Cause::KdfTooExpensive,
         Code::OutOfMemory | Code::Misuse | Code::Unknown => Cause::Failed,
         _ => Cause::Refused,
     }

@@ -17,7 +17,6 @@ use crate::arguments::Inspect;
 use crate::contents::tell_list;
 use crate::decrypt::{local_link, pin_of, secret_of};
 use crate::failure::{Failure, Result};
-use crate::protection::open_keyring;
 use crate::terminal::Terminal;
 use crate::unseal::unreadable;
 
@@ -31,17 +30,14 @@ pub(crate) fn run(arguments: &Inspect, terminal: &Terminal) -> Result<()> {
     tell_outside(&layout, &Keyring::parse(&keyring)?, bytes_total, terminal)?;
 
     let link = local_link(&arguments.link, layout.package)?;
-    let password = arguments.password.source();
-    let opens = link.as_ref().and_then(secret_of).is_some();
-    if !arguments.unlock && !opens && password.without_asking()?.is_none() {
+    let opening = arguments.opening.opening();
+    let secret = link.as_ref().and_then(secret_of);
+    if !arguments.unlock && secret.is_none() && !opening.is_given()? {
         return Ok(());
     }
-    let key = open_keyring(
-        &keyring,
-        Some(layout.package),
-        link.as_ref().and_then(secret_of),
-        &password,
-    )?;
+    let key = opening
+        .open(&keyring, layout.package, secret, terminal)?
+        .key;
     let manifest = inside(&mut file, &layout, &key, link.as_ref().and_then(pin_of))?;
     terminal.result("")?;
     tell_list(&manifest, terminal)
@@ -131,7 +127,8 @@ fn tell_outside(
     lines.extend(
         keyring
             .slots()
-            .map(|slot| format!("opens with  {}", slot_words(slot.kind))),
+            .enumerate()
+            .map(|(number, slot)| format!("opens with  {}  {}", number + 1, slot_words(slot.kind))),
     );
     lines.extend(layout.files.iter().map(|section| {
         format!(
@@ -143,7 +140,8 @@ fn tell_outside(
     lines.iter().try_for_each(|line| terminal.result(line))
 }
 
-fn slot_words(kind: SlotKind) -> String {
+/// What opens a slot, for a person.
+pub(crate) fn slot_words(kind: SlotKind) -> String {
     match kind {
         SlotKind::Password { cost, link } => format!(
             "a password{} (Argon2id, {} MiB, {} passes)",
@@ -157,7 +155,8 @@ fn slot_words(kind: SlotKind) -> String {
     }
 }
 
-fn slot_json(kind: SlotKind) -> Value {
+/// The same, for a program.
+pub(crate) fn slot_json(kind: SlotKind) -> Value {
     match kind {
         SlotKind::Password { cost, link } => json!({
             "kind": "password", "link_needed": link, "memory_kib": cost.memory_kib,

@@ -11,15 +11,20 @@ mod decrypt;
 mod delete;
 mod encrypt;
 mod failure;
+mod generations;
 mod inspect;
+mod keygen;
 mod names;
 mod network;
 mod package;
 mod part;
 mod pipeline;
+mod policy;
 mod progress;
 mod protection;
 mod receive;
+mod recipients;
+mod rekey;
 mod salvage;
 mod seal;
 mod secret;
@@ -28,6 +33,7 @@ mod source;
 mod stop;
 mod target;
 mod terminal;
+mod unlock;
 mod unseal;
 
 use std::process::ExitCode;
@@ -66,6 +72,8 @@ fn run(command: Command, terminal: &Terminal) -> Result<()> {
         Command::Inspect(arguments) => inspect::run(&arguments, terminal),
         Command::Send(arguments) => send::run(&arguments, terminal),
         Command::Receive(arguments) => receive::run(&arguments, terminal),
+        Command::Rekey(arguments) => rekey::run(&arguments, terminal),
+        Command::Keygen(arguments) => keygen::run(&arguments, terminal),
         Command::Delete(arguments) => delete::run(&arguments, terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use sealift_protocol::error::Code;
+use sealift_protocol::policy::{CLIENT_HEADER, CLIENT_OUTDATED, CLIENT_WARNING_HEADER};
 
 use crate::failure::{Cause, Failure, Result};
 
@@ -155,6 +157,20 @@ pub(crate) fn tls(ca: Option<&Path>) -> Result<Arc<ClientConfig>> {
     Ok(Arc::new(config))
 }
 
+/// What to say when the relay will soon take newer programs only.
+pub(crate) const OUTDATED: &str =
+    "this relay asks for a newer version of sealift; update it before the relay refuses this one";
+
+/// This program as it names itself to relays: version and capabilities.
+pub(crate) const CLIENT: &str = concat!("cli/", env!("CARGO_PKG_VERSION"), " (recipients,rekey)");
+
+/// Whether the relay's answer says that this program should be updated.
+pub(crate) fn is_outdated(headers: &HeaderMap) -> bool {
+    headers
+        .get(CLIENT_WARNING_HEADER)
+        .is_some_and(|value| value == CLIENT_OUTDATED)
+}
+
 /// An HTTP client that follows no redirects: a relay has no reason to send us elsewhere.
 pub(crate) fn http(relay: &RelayAddress, tls: &ClientConfig) -> Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
@@ -163,7 +179,11 @@ pub(crate) fn http(relay: &RelayAddress, tls: &ClientConfig) -> Result<reqwest::
         .connect_timeout(CONNECT_TIME_MAX)
         .read_timeout(READ_TIME_MAX)
         .tcp_nodelay(true)
-        .user_agent(concat!("sealift/", env!("CARGO_PKG_VERSION")));
+        .user_agent(concat!("sealift/", env!("CARGO_PKG_VERSION")))
+        .default_headers(HeaderMap::from_iter([(
+            HeaderName::from_static(CLIENT_HEADER),
+            HeaderValue::from_static(CLIENT),
+        )]));
     if relay.is_this_computer() {
         builder = builder.no_proxy();
     }
@@ -220,6 +240,7 @@ pub(crate) async fn refused(response: reqwest::Response) -> Failure {
         401 | 403 => Failure::shared(Code::Unauthorized),
         404 | 410 => Failure::shared(Code::NotFound),
         413 => Failure::shared(Code::TooLarge),
+        426 => Failure::shared(Code::ClientTooOld),
         507 => Failure::shared(Code::StorageFull),
         429 | 503 => Failure::shared(Code::RelayBusy),
         _ => Failure::new(

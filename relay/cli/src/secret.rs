@@ -34,44 +34,84 @@ pub(crate) struct Given {
 impl Given {
     /// The secret as given by option, or none. `what` names it in errors.
     fn read(&self, what: &str) -> Result<Option<Secret>> {
-        if let Some(path) = &self.file {
-            let file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
-            return first_line(file, what, &format!("the file {}", path.display())).map(Some);
-        }
-        if let Some(fd) = self.fd {
-            // Opening by this name gives the descriptor again without `unsafe`.
-            let path = PathBuf::from(format!("/dev/fd/{fd}"));
-            let file = File::open(&path).map_err(|_| {
-                Failure::new(
-                    Cause::LocalFile,
-                    format!("descriptor {fd} is not open for reading"),
-                    format!(
-                        "Open it in the shell, for example: sealift … --{what}-fd {fd} {fd}< FILE"
-                    ),
-                )
-            })?;
-            return first_line(file, what, &format!("descriptor {fd}")).map(Some);
+        if let Some((file, place)) = self.open(what)? {
+            return first_line(file, what, &place).map(Some);
         }
         if self.stdin {
             return first_line(io::stdin().lock(), what, "standard input").map(Some);
         }
         Ok(None)
     }
+
+    /// A secret of several lines: all that the file or descriptor holds, within the same limit.
+    pub(crate) fn read_all(&self, what: &str) -> Result<Secret> {
+        let (file, place) = self.open(what)?.ok_or_else(|| missing(what))?;
+        let mut text = Zeroizing::new(String::with_capacity(SECRET_BYTES_MAX as usize + 1));
+        let read = file.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text);
+        read.map_err(|error| unreadable(what, &place, &error))?;
+        if text.len() as u64 > SECRET_BYTES_MAX {
+            return Err(Failure::new(
+                Cause::Usage,
+                format!("{place} is too long for an {what}"),
+                "Check that it is the right file.",
+            ));
+        }
+        Ok(text)
+    }
+
+    /// The file or descriptor, and how it is called in messages.
+    fn open(&self, what: &str) -> Result<Option<(File, String)>> {
+        if let Some(path) = &self.file {
+            let file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
+            return Ok(Some((file, format!("the file {}", path.display()))));
+        }
+        let Some(fd) = self.fd else {
+            return Ok(None);
+        };
+        // Opening by this name gives the descriptor again without `unsafe`.
+        let file = File::open(format!("/dev/fd/{fd}")).map_err(|_| {
+            Failure::new(
+                Cause::LocalFile,
+                format!("descriptor {fd} is not open for reading"),
+                format!("Open it in the shell, for example: sealift … --{what}-fd {fd} {fd}< FILE"),
+            )
+        })?;
+        Ok(Some((file, format!("descriptor {fd}"))))
+    }
 }
+
+/// The one that may hold a password that takes another one's place.
+const NEW_PASSWORD_VARIABLES: &[&str] = &["SEALIFT_NEW_PASSWORD"];
 
 /// A password to open something, or to seal it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PasswordSource {
-    /// By option.
-    pub(crate) given: Given,
+    given: Given,
+    variables: &'static [&'static str],
 }
 
 impl PasswordSource {
+    /// The password of what is opened or made.
+    pub(crate) fn present(given: Given) -> Self {
+        Self {
+            given,
+            variables: PASSWORD_VARIABLES,
+        }
+    }
+
+    /// A password that takes the place of the present one.
+    pub(crate) fn new_one(given: Given) -> Self {
+        Self {
+            given,
+            variables: NEW_PASSWORD_VARIABLES,
+        }
+    }
+
     /// A password by option or environment, or none.
     pub(crate) fn without_asking(&self) -> Result<Option<Secret>> {
         let secret = match self.given.read("password")? {
             Some(secret) => Some(secret),
-            None => environment(PASSWORD_VARIABLES)?,
+            None => environment(self.variables)?,
         };
         match secret {
             Some(secret) if secret.is_empty() => Err(empty_password()),
@@ -187,13 +227,7 @@ fn first_line(source: impl Read, what: &str, place: &str) -> Result<Secret> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(1024));
     BufReader::with_capacity(1, source.take(SECRET_BYTES_MAX + 1))
         .read_until(b'\n', &mut bytes)
-        .map_err(|error| {
-            Failure::new(
-                Cause::LocalFile,
-                format!("could not read the {what} from {place}: {error}"),
-                "Check that it exists and may be read.",
-            )
-        })?;
+        .map_err(|error| unreadable(what, place, &error))?;
     if bytes.len() as u64 > SECRET_BYTES_MAX {
         return Err(Failure::new(
             Cause::Usage,
@@ -213,6 +247,14 @@ fn first_line(source: impl Read, what: &str, place: &str) -> Result<Secret> {
         )
     })?;
     Ok(Zeroizing::new(line.to_owned()))
+}
+
+fn unreadable(what: &str, place: &str, error: &io::Error) -> Failure {
+    Failure::new(
+        Cause::LocalFile,
+        format!("could not read the {what} from {place}: {error}"),
+        "Check that it exists and may be read.",
+    )
 }
 
 fn empty_password() -> Failure {

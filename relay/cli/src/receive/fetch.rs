@@ -5,6 +5,8 @@
 //! minute.
 
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
@@ -34,6 +36,7 @@ pub(crate) struct Remote {
     relay: RelayAddress,
     runtime: Handle,
     stop: Stop,
+    outdated: Arc<AtomicBool>,
 }
 
 impl Remote {
@@ -49,7 +52,13 @@ impl Remote {
             relay,
             runtime,
             stop,
+            outdated: Arc::default(),
         }
+    }
+
+    /// Whether an answer so far said that this program should be updated.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.outdated.load(Ordering::Relaxed)
     }
 
     /// The same, ended by Ctrl-C.
@@ -212,6 +221,9 @@ impl Fetching {
                 )));
             }
         };
+        if network::is_outdated(response.headers()) {
+            self.remote.outdated.store(true, Ordering::Relaxed);
+        }
         // A relay that sends the whole again sends first what was handed on already.
         let mut skip = match response.status() {
             StatusCode::OK => self.offset,

@@ -118,7 +118,7 @@ fn check(mut file: &File, bytes_total: u64, address: &Address) -> Result<()> {
         .filter(|section| section.role == Role::Manifest);
     let manifest = manifest.ok_or_else(|| Failure::shared(Code::FileMissing))?;
     let (head, body) = (read(manifest.head.clone())?, read(manifest.body.clone())?);
-    if sealift_envelope::pin(&head, &body) == address.pin {
+    if Some(sealift_envelope::pin(&head, &body)) == address.pin {
         Ok(())
     } else {
         Err(Failure::shared(Code::PinMismatch))

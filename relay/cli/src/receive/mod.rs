@@ -8,25 +8,27 @@ mod fetch;
 mod keep;
 mod resume;
 
-use sealift_envelope::{FileOpener, Manifest, PackageKey};
+use sealift_envelope::{FileOpener, Manifest, OpeningKey};
 use sealift_protocol::format::{Keyring, Role};
 use sealift_protocol::limits::{HEAD_BYTES_MAX, KEYRING_BYTES_MAX};
-use sealift_protocol::link::{Fragment, Link, LinkSecret, Pin};
+use sealift_protocol::link::{BareLink, Fragment, Link, LinkSecret, Pin};
 use sealift_protocol::{Code, FileId, PackageId};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::arguments::Receive;
 use crate::contents::{Contents, Output, tell_list};
+use crate::decrypt::tell_proof;
 use crate::failure::{Cause, Failure, Result};
+use crate::generations;
 use crate::network::{self, RelayAddress};
 use crate::pipeline::{Run, Workers};
 use crate::progress::Progress;
-use crate::protection::open_keyring;
 use crate::secret::link_as_argument;
 use crate::send::runtime;
 use crate::stop::Stop;
 use crate::terminal::Terminal;
+use crate::unlock::Unlocked;
 use fetch::Remote;
 
 /// A relay's word about a package is short: some 200 bytes for each file.
@@ -53,19 +55,29 @@ struct ListedFile {
 struct Address {
     relay: RelayAddress,
     package: PackageId,
-    pin: Pin,
+    /// What the link was made for. Only a secret key opens without (rule L2).
+    pin: Option<Pin>,
     secret: Option<LinkSecret>,
 }
 
 impl Address {
-    fn parse(text: &str) -> Result<Self> {
+    /// `unpinned`: a link without a fragment will do.
+    fn parse(text: &str, unpinned: bool) -> Result<Self> {
+        if let Some(bare) = BareLink::parse(text).ok().filter(|_| unpinned) {
+            return Ok(Self {
+                relay: RelayAddress::parse(&bare.relay)?,
+                package: bare.package,
+                pin: None,
+                secret: None,
+            });
+        }
         let link = Link::parse(text)?;
         let relay = RelayAddress::parse(&link.relay)?;
         match (link.fragment, link.package) {
             (Fragment::Receive { pin, secret }, Some(package)) => Ok(Self {
                 relay,
                 package,
-                pin,
+                pin: Some(pin),
                 secret,
             }),
             _ => Err(Failure::new(
@@ -87,7 +99,8 @@ pub(crate) fn run(arguments: &Receive, terminal: &Terminal) -> Result<()> {
     if !arguments.refused.is_empty() {
         return Err(link_as_argument());
     }
-    let address = Address::parse(&arguments.link.source().read()?)?;
+    let by_key = arguments.opening.by_key() && !arguments.keep_encrypted;
+    let address = Address::parse(&arguments.link.source().read()?, by_key)?;
     let tls = network::tls(arguments.network.ca.as_deref())?;
     let client = network::http(&address.relay, &tls)?;
     let runtime = runtime()?;
@@ -103,25 +116,35 @@ pub(crate) fn run(arguments: &Receive, terminal: &Terminal) -> Result<()> {
         serde_json::from_slice(&remote.get(&address.path(""), LISTING_BYTES_MAX)?)
             .map_err(not_a_relay)?;
     let keyring = remote.get(&address.path("/keyring"), KEYRING_BYTES_MAX as u64)?;
-    if Keyring::parse(&keyring)?.package() != address.package {
+    let parsed = Keyring::parse(&keyring)?;
+    if parsed.package() != address.package {
         return Err(Failure::shared(Code::PackageMismatch));
     }
+    generations::check(&parsed)?;
     let (head, body) = fetch_manifest(&remote, &address, &listing)?;
-    if sealift_envelope::pin(&head, &body) != address.pin {
+    if address
+        .pin
+        .is_some_and(|pin| sealift_envelope::pin(&head, &body) != pin)
+    {
         return Err(Failure::shared(Code::PinMismatch));
+    }
+    if remote.is_outdated() {
+        terminal.notice(network::OUTDATED);
     }
     if arguments.keep_encrypted {
         let remote = remote.stopped_by(Stop::install());
         return keep::run(arguments, &remote, &address, &keyring, terminal);
     }
-    let password = arguments.password.source();
-    let key = open_keyring(
-        &keyring,
-        Some(address.package),
-        address.secret.as_ref(),
-        &password,
-    )?;
-    let manifest = Manifest::open(&key, &head, &body, Some(&address.pin))?;
+    let opening = arguments.opening.opening();
+    let secret = address.secret.as_ref();
+    let Unlocked { key, by } = opening.open(&keyring, address.package, secret, terminal)?;
+    generations::remember(&parsed, by, terminal);
+    let manifest = Manifest::open(&key, &head, &body, address.pin.as_ref())?;
+    if address.pin.is_none() {
+        terminal.notice(
+            "this link does not say what was sealed: anybody can have sealed this to your key. Ask the sender for the whole link, or how to know it is theirs.",
+        );
+    }
     if arguments.list {
         return tell_list(&manifest, terminal);
     }
@@ -142,6 +165,10 @@ pub(crate) fn run(arguments: &Receive, terminal: &Terminal) -> Result<()> {
         stop,
     };
     let unchecked = receiving.run(&listing)?;
+    let pinned = receiving.address.pin.is_some();
+    if !pinned && unchecked == 0 {
+        return tell_proof(false, by, terminal);
+    }
     tell_end(
         receiving.contents.manifest().files.len(),
         unchecked,
@@ -220,7 +247,7 @@ fn check_listing(listing: &Listing, manifest: &Manifest) -> Result<Vec<u64>> {
 struct Receiving {
     remote: Remote,
     address: Address,
-    key: PackageKey,
+    key: OpeningKey,
     contents: Contents,
     workers: Workers,
     progress: Progress,

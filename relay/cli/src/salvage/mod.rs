@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use sealift_envelope::{FileEntry, FileOpener, Manifest, ManifestIndex, PackageKey, StreamOpener};
+use sealift_envelope::{FileEntry, FileOpener, Manifest, ManifestIndex, OpeningKey, StreamOpener};
 use sealift_protocol::format::{Head, Role, head_bytes, keyring_bytes};
 use sealift_protocol::limits::{HEAD_BYTES_MAX, SEAL_BYTES};
 use sealift_protocol::link::Pin;
@@ -30,6 +30,7 @@ use crate::progress::Progress;
 use crate::stop::Stop;
 use crate::target::{Target, time_from_ms};
 use crate::terminal::{Terminal, printable};
+use crate::unlock::{By, Unlocked};
 use losses::{Loss, tell_salvaged};
 
 /// First bytes that tell what follows and how long it is.
@@ -51,12 +52,13 @@ pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
     };
     let keyring_bytes = u64::from(keyring_bytes(&sealed.read(0, START_BYTES))?);
     let keyring = sealed.read(0, usize::try_from(keyring_bytes).unwrap_or(usize::MAX));
-    let (key, link) = unlock(arguments, &keyring)?;
+    let (Unlocked { key, by }, link) = unlock(arguments, &keyring, terminal)?;
     let stop = Stop::install();
     let progress = Progress::new(terminal, "Salvaging", Some(sealed.bytes));
     let mut salvage = Salvaging {
         sealed,
         key,
+        by,
         pin: link.as_ref().and_then(pin_of).copied(),
         target,
         list: None,
@@ -107,7 +109,8 @@ struct List {
 
 struct Salvaging<'a> {
     sealed: Sealed,
-    key: PackageKey,
+    key: OpeningKey,
+    by: By,
     pin: Option<Pin>,
     target: Target,
     list: Option<List>,
@@ -488,7 +491,7 @@ impl Salvaging<'_> {
         self.loss_count += missing.len();
         if self.loss_count == 0 && (self.list.is_some() || self.seen.len() == 1) {
             let compared = self.pin.is_some() && self.list.is_some();
-            return tell_proof(compared, self.terminal);
+            return tell_proof(compared, self.by, self.terminal);
         }
         Err(Failure::new(
             Cause::Salvaged,

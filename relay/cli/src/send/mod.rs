@@ -5,7 +5,6 @@
 
 mod driver;
 mod lane;
-mod policy;
 mod sealing;
 
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use crate::arguments::Send;
 use crate::failure::{Cause, Failure, Result};
 use crate::network::{self, RelayAddress};
 use crate::package::Plan;
+use crate::policy::Policy;
 use crate::progress::Progress;
 use crate::protection::{NewPackage, Protection, random, rng};
 use crate::secret::Secret;
@@ -27,7 +27,6 @@ use crate::source::Sources;
 use crate::stop::Stop;
 use crate::terminal::Terminal;
 use driver::{GIVE_UP_AFTER, Route, TRANSPORTS, drive};
-use policy::Policy;
 use sealing::Sender;
 
 /// Lanes when the person does not say; the session opens as many as raise the rate.
@@ -46,14 +45,22 @@ pub(crate) fn run(arguments: &Send, terminal: &Terminal) -> Result<()> {
     }
     let runtime = runtime()?;
     let client = network::http(&relay, &tls)?;
-    let policy = runtime.block_on(Policy::ask(&client, &relay))?;
-    policy.check(grant.is_some(), arguments.no_password)?;
-    let protection = Protection::choose(
-        &arguments.password,
-        arguments.generate_password,
-        arguments.no_password,
+    let asked = Policy::ask(
+        &client,
+        &relay,
+        grant.as_deref().map(String::as_str),
         terminal,
-    )?;
+    );
+    let policy = runtime.block_on(asked)?;
+    policy.check(grant.is_some(), arguments.no_password)?;
+    let protection = Protection::choose(&arguments.protection, arguments.no_password, terminal)?;
+    policy.check_protection(&protection)?;
+    if protection.recipients_alone() {
+        terminal.notice(
+            "only the recipients can open this: it cannot be resumed once this command has ended, nor can anybody change later who opens it. \
+             Give a password as well (--ask-password) to keep a way in.",
+        );
+    }
     let stop = Stop::install();
     let package = NewPackage::draw(protection);
     let owner = OwnerToken(random());
@@ -77,7 +84,7 @@ pub(crate) fn run(arguments: &Send, terminal: &Terminal) -> Result<()> {
         package: package.id,
         owner_token: owner,
         client_id: ClientId(random()),
-        client_version: concat!("sealift-cli/", env!("CARGO_PKG_VERSION")).to_owned(),
+        client_version: network::CLIENT.to_owned(),
         grant: grant.map(|grant| (*grant).clone()),
         keyring: package.keyring()?,
         draft,
