@@ -16,6 +16,11 @@ pub fn sealift_binary() -> &'static Path {
     PLACE.get_or_init(|| find("SEALIFT_BIN", "sealift-cli", "sealift"))
 }
 
+/// Where the command line under test keeps what it remembers.
+pub(crate) fn state_folder() -> PathBuf {
+    own_target().0.join("tmp/state")
+}
+
 fn find(variable: &str, package: &str, binary: &str) -> PathBuf {
     if let Some(place) = std::env::var_os(variable) {
         return PathBuf::from(place);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::binaries::sealift_binary;
+use crate::binaries::{sealift_binary, state_folder};
 
 /// One call of `sealift`, with `--json` unless said otherwise.
 pub struct Sealift {
@@ -32,12 +32,15 @@ impl Sealift {
         command.arg(subcommand);
         for variable in [
             "SEALIFT_PASSWORD",
+            "SEALIFT_NEW_PASSWORD",
             "ASPERA_SCP_FILEPASS",
             "SEALIFT_LINK",
             "SEALIFT_GRANT",
         ] {
             command.env_remove(variable);
         }
+        // What it remembers of packages is not for the home of whoever runs the tests.
+        command.env("XDG_STATE_HOME", state_folder());
         Self {
             command,
             stdin: None,
@@ -58,6 +61,12 @@ impl Sealift {
     /// The password, by environment.
     pub fn password(self, password: &str) -> Self {
         self.env("SEALIFT_PASSWORD", password)
+    }
+
+    /// The password that takes the present one's place, by environment.
+    pub fn new_password(self, password: &str) -> Self {
+        self.arg("--new-password")
+            .env("SEALIFT_NEW_PASSWORD", password)
     }
 
     /// The link, by environment.
