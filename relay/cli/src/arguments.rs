@@ -48,7 +48,10 @@ pub(crate) enum Command {
     Encrypt(Encrypt),
     /// Open a .sealift file
     Decrypt(Decrypt),
-    /// Show what a .sealift file tells without a key, and with one
+    /// Show what a .sealift file tells without a key and with one, or how a package is protected
+    ///
+    /// Without FILE it is the package that the link names: what this program checked, beside what the
+    /// relay says.
     Inspect(Inspect),
     /// Seal files while sending them to a relay, and print the link that opens them
     Send(Send),
@@ -116,9 +119,9 @@ pub(crate) struct Decrypt {
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// The .sealift file
+    /// A .sealift file on this computer
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) file: PathBuf,
+    pub(crate) file: Option<PathBuf>,
     /// Ask for the password if need be, and show names and sizes too
     #[arg(long)]
     pub(crate) unlock: bool,
@@ -126,6 +129,8 @@ pub(crate) struct Inspect {
     pub(crate) opening: OpeningArguments,
     #[command(flatten)]
     pub(crate) link: LinkArguments,
+    #[command(flatten)]
+    pub(crate) network: Network,
 }
 
 #[derive(Debug, Args)]

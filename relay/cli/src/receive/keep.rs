@@ -13,8 +13,8 @@ use sealift_protocol::Code;
 use sealift_protocol::format::{LayoutScanner, Role};
 use serde_json::json;
 
-use super::Address;
 use super::fetch::Remote;
+use super::stored::Address;
 use crate::arguments::Receive;
 use crate::failure::{Cause, Failure, Result};
 use crate::names::package_part_name;

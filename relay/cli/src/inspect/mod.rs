@@ -1,8 +1,10 @@
-//! `sealift inspect`: what anybody can see in a `.sealift` file without a key, and with the password
-//! or link what is inside.
+//! `sealift inspect`: what anybody can see in a `.sealift` file without a key, and with the password,
+//! link or key what is inside. For a package at its relay, the protection report ([`package`]).
 //!
 //! Only the keyring, the heads and, unlocked, the manifest are read: a file of any size is inspected
 //! in a few small reads.
+
+mod package;
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -17,13 +19,21 @@ use crate::arguments::Inspect;
 use crate::contents::tell_list;
 use crate::decrypt::{local_link, pin_of, secret_of};
 use crate::failure::{Failure, Result};
+use crate::secret::link_as_argument;
 use crate::terminal::Terminal;
 use crate::unseal::unreadable;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Inspect, terminal: &Terminal) -> Result<()> {
-    let cannot = |error| Failure::file("read", &arguments.file, &error);
-    let mut file = File::open(&arguments.file).map_err(cannot)?;
+    let Some(place) = &arguments.file else {
+        return package::run(arguments, terminal);
+    };
+    let shown = place.to_string_lossy();
+    if shown.contains('#') && !place.exists() {
+        return Err(link_as_argument());
+    }
+    let cannot = |error| Failure::file("read", place, &error);
+    let mut file = File::open(place).map_err(cannot)?;
     let bytes_total = file.metadata().map_err(cannot)?.len();
     let layout = scan(&mut file, bytes_total)?;
     let keyring = read(&mut file, layout.keyring.clone())?;
