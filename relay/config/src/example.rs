@@ -77,11 +77,16 @@ mod tests {
             std::fs::write(&path, example()).unwrap();
         }
         let kept = std::fs::read_to_string(&path).unwrap();
+        let wanted = example();
+        let first = kept
+            .lines()
+            .zip(wanted.lines())
+            .find(|(kept, wanted)| kept != wanted);
         assert_eq!(
-            kept,
-            example(),
+            first, None,
             "run this test with SEALIFT_WRITE=1 and look at the difference"
         );
+        assert_eq!(kept.len(), wanted.len());
     }
 
     /// With its defaults uncommented, the example says nothing that is not so without it.
@@ -92,7 +97,7 @@ mod tests {
             .filter(|line| !line.contains("no default"))
             .map(|line| format!("{line}\n"))
             .collect();
-        let loaded = load_text(Path::new("example"), &text).unwrap();
+        let loaded = load_text(Path::new("example"), &text, &Default::default()).unwrap();
         assert!(loaded.config == crate::Config::from(Settings::default()));
         assert_eq!(
             text.lines().count() + lines(&top).filter(|l| l.contains("no default")).count(),

@@ -10,9 +10,11 @@
 //!
 //! Start with [`Sources::load`], then [`Config::policy_for`].
 
+pub mod aspera;
 mod change;
 mod check;
 mod config;
+mod edit;
 mod environment;
 mod error;
 mod example;

@@ -11,6 +11,7 @@ use crate::error::{ConfigError, ConfigErrors, Origin};
 use crate::given::{Given, Section};
 use crate::keys::Keyed;
 use crate::settings::Settings;
+use crate::value::Secret;
 use crate::{check, environment, file};
 
 /// Where the configuration is looked for when nobody says where it is; the first that exists.
@@ -107,20 +108,26 @@ impl Sources {
         let (variables, errors) = environment::read(&self.environment);
         given.extend(variables);
         given.extend(self.flags.iter().map(Flag::given));
-        put_together(given, errors, self.file.clone())
+        put_together(given, errors, self.file.clone(), &BTreeMap::new())
     }
 }
 
 /// Checks a text as it would stand in a file, without flags and environment: what an edit must pass before it is kept.
-#[cfg(test)]
-pub(crate) fn load_text(path: &Path, text: &str) -> Result<Loaded, ConfigErrors> {
-    put_together(file::parse(path, text)?, Vec::new(), Some(path.to_owned()))
+/// `secrets` are files that are still to be written.
+pub(crate) fn load_text(
+    path: &Path,
+    text: &str,
+    secrets: &BTreeMap<PathBuf, Secret>,
+) -> Result<Loaded, ConfigErrors> {
+    let given = file::parse(path, text)?;
+    put_together(given, Vec::new(), Some(path.to_owned()), secrets)
 }
 
 fn put_together(
     given: Vec<Given>,
     mut errors: Vec<ConfigError>,
     file: Option<PathBuf>,
+    secrets: &BTreeMap<PathBuf, Secret>,
 ) -> Result<Loaded, ConfigErrors> {
     let mut loaded = Loaded {
         config: Config::from(Settings::default()),
@@ -128,7 +135,7 @@ fn put_together(
         origins: BTreeMap::new(),
     };
     for one in given {
-        if let Err(error) = loaded.apply(one) {
+        if let Err(error) = loaded.apply(one, secrets) {
             errors.push(error);
         }
     }
@@ -198,7 +205,11 @@ impl Loaded {
         Ok(())
     }
 
-    fn apply(&mut self, one: Given) -> Result<(), ConfigError> {
+    fn apply(
+        &mut self,
+        one: Given,
+        secrets: &BTreeMap<PathBuf, Secret>,
+    ) -> Result<(), ConfigError> {
         let Given {
             section,
             key,
@@ -207,7 +218,12 @@ impl Loaded {
         } = one;
         let config = &mut self.config;
         let (key, text) = match key.strip_suffix("_file").filter(|_| !known(&section, &key)) {
-            Some(secret) => (secret.to_owned(), secret_of(&text, &origin)?),
+            Some(secret) => {
+                let pending = secrets.get(Path::new(text.as_str()));
+                let pending = pending.map(|secret| Zeroizing::new(secret.expose().to_owned()));
+                let text = pending.map_or_else(|| secret_of(&text, &origin), Ok)?;
+                (secret.to_owned(), text)
+            }
             None => (key, text),
         };
         let path = section.path(&key);

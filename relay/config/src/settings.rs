@@ -92,6 +92,10 @@ keys! {
     live drain: Duration = Duration::from_secs(20);
     /// Log as text or as JSON lines, to standard error. `RUST_LOG` sets what is logged.
     restart log_format: LogFormat = LogFormat::Text;
+    /// Address on this machine where metrics are served, in Prometheus' text form, to whoever can reach it.
+    restart metrics_listen: Option<SocketAddr> = None, like "127.0.0.1:9100";
+    /// With this token in `Authorization: Bearer`, metrics are served at /metrics of the main address too.
+    live metrics_token: Secret = Secret::default(), like "a long random text";
     /// Start although a docroot cannot be used, and serve the others.
     restart degraded: bool = false;
     /// Server-side encryption of S3 docroots whose URL names none: NONE, AES256, AWS_KMS or AWS_KMS_DSSE.

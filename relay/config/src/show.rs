@@ -85,6 +85,9 @@ impl Loaded {
 
 /// A docroot's URL without its credentials. Other secrets are not shown at all.
 pub(crate) fn redacted(secret: &str) -> String {
+    if secret.starts_with('/') {
+        return secret.to_owned();
+    }
     let Some((scheme, rest)) = secret.split_once("://") else {
         return SECRET.to_owned();
     };
@@ -153,6 +156,7 @@ mod tests {
             ("s3://AKIA:abc", "s3://(secret)"),
             ("s3://127.0.0.1:9000/b", "s3://127.0.0.1:9000/b"),
             ("file:///srv/sealift", "file:///srv/sealift"),
+            ("/srv/sealift", "/srv/sealift"),
             ("wJalrXUtnFEMI", "(secret)"),
         ] {
             assert_eq!(redacted(url), shown);

@@ -146,6 +146,30 @@ impl SystemDefaults {
         Ok(defaults)
     }
 
+    /// What [`SystemDefaults::from_pairs`] would take to make these.
+    #[must_use]
+    pub fn pairs(&self) -> Vec<(&'static str, String)> {
+        let pairs = [
+            (
+                "server-side-encryption",
+                self.encryption.map(|kind| kind.as_str().to_owned()),
+            ),
+            (
+                "server-side-encryption-aws-kms-key-id",
+                self.key.as_ref().map(|key| key.0.clone()),
+            ),
+            ("bucket-key", self.bucket_key.map(|on| on.to_string())),
+            (
+                "storage-class",
+                self.storage_class.map(|class| class.as_str().to_owned()),
+            ),
+        ];
+        pairs
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect()
+    }
+
     /// Takes one setting; `false` when its key is none of these.
     pub(crate) fn take(&mut self, key: &str, value: &str) -> Result<bool, SettingsError> {
         match key {
@@ -229,6 +253,15 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 impl EncryptionKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Aes256 => "AES256",
+            Self::Kms => "AWS_KMS",
+            Self::KmsDsse => "AWS_KMS_DSSE",
+        }
+    }
+
     fn parse(value: &str) -> Result<Self, SettingsError> {
         match value {
             "NONE" => Ok(Self::None),
