@@ -1,14 +1,21 @@
 //! One attempt at one part: its bytes go through the door and into the docroot, in the order of their lane.
 //!
-//! The door is [`PartReader`]: the framing of every segment and of the seal is checked as the bytes pass, and
-//! each segment's (IV, tag) pair is picked up on the way. Nothing is buffered for it.
+//! At the [`door`] the framing of every segment and of the seal is checked as the bytes pass, and each segment's
+//! (IV, tag) pair is picked up on the way. Nothing is buffered for it.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sealift_docroot::{DocrootError, PartWriter};
 use sealift_protocol::format::PartReader;
 use sealift_protocol::limits::SEAL_BYTES;
+use sealift_protocol::message::Transport;
 use sealift_protocol::{Code, Pair};
 use tokio::sync::{Mutex, Notify};
+
+use crate::door;
+use crate::metrics::Metrics;
+use crate::records::Transports;
 
 /// Bytes of the seal.
 const SEAL: usize = SEAL_BYTES as usize;
@@ -25,6 +32,9 @@ struct Work {
     left: u64,
     /// The last 48 bytes so far, of a file's last part: in the end, the seal.
     tail: Option<Vec<u8>>,
+    /// What its bytes came over.
+    transports: Transports,
+    metrics: Arc<Metrics>,
 }
 
 enum State {
@@ -38,15 +48,24 @@ enum State {
 pub(crate) struct Arrived {
     pub(crate) pairs: Vec<Pair>,
     pub(crate) seal: Option<[u8; SEAL]>,
+    pub(crate) transports: Transports,
 }
 
 impl OpenAttempt {
-    pub(crate) fn new(writer: PartWriter, reader: PartReader, length: u64, is_last: bool) -> Self {
+    pub(crate) fn new(
+        writer: PartWriter,
+        reader: PartReader,
+        length: u64,
+        is_last: bool,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let work = Work {
             state: State::Writing(writer),
             reader: Some(reader),
             left: length,
             tail: is_last.then(Vec::new),
+            transports: Transports::default(),
+            metrics,
         };
         Self {
             work: Mutex::new(work),
@@ -63,9 +82,11 @@ impl OpenAttempt {
     pub(crate) async fn write(
         &self,
         slices: Vec<Bytes>,
+        transport: Transport,
         hold: impl Send + 'static,
     ) -> Result<(), Code> {
         let mut work = self.work.lock().await;
+        work.transports.add(transport);
         let result = work.write(slices, hold).await;
         if let Err(code) = result {
             work.end(State::Failed(code)).await;
@@ -78,7 +99,7 @@ impl OpenAttempt {
 
     /// Waits until all bytes have arrived and are durable (S6). `Err(None)`: the attempt was ended.
     pub(crate) async fn durable(&self) -> Result<Arrived, Option<Code>> {
-        let (writer, reader, tail) = loop {
+        let (writer, reader, tail, transports, metrics) = loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
@@ -92,21 +113,29 @@ impl OpenAttempt {
                     else {
                         return Err(None);
                     };
-                    break (writer, work.reader.take(), work.tail.take());
+                    let (reader, tail) = (work.reader.take(), work.tail.take());
+                    break (
+                        writer,
+                        reader,
+                        tail,
+                        work.transports,
+                        Arc::clone(&work.metrics),
+                    );
                 }
             }
             changed.await;
         };
-        let pairs = reader
-            .ok_or(None)?
-            .finish()
-            .map_err(|_| Some(Code::BadFraming))?;
+        let pairs = door::pass(&metrics, door::End(reader.ok_or(None)?)).map_err(Some)?;
         writer
             .durable()
             .await
             .map_err(|error| Some(storage_code(&error)))?;
         let seal = tail.and_then(|tail| tail.try_into().ok());
-        Ok(Arrived { pairs, seal })
+        Ok(Arrived {
+            pairs,
+            seal,
+            transports,
+        })
     }
 
     /// Ends the attempt; returns when its last write has ended (S2).
@@ -121,16 +150,12 @@ impl Work {
         let (State::Writing(writer), Some(reader)) = (&mut self.state, &mut self.reader) else {
             return Ok(());
         };
-        let mut length = 0;
-        for slice in &slices {
-            reader.feed(slice).map_err(|_| Code::BadFraming)?;
-            length += slice.len() as u64;
-        }
+        let slices = door::pass(&self.metrics, door::Content { reader, slices })?;
+        let length: u64 = slices.get().iter().map(|slice| slice.len() as u64).sum();
         if let Some(tail) = &mut self.tail {
-            keep_last(tail, &slices);
+            keep_last(tail, slices.get());
         }
-        writer
-            .write_holding(slices, hold)
+        door::write(writer, slices, hold)
             .await
             .map_err(|error| storage_code(&error))?;
         self.left = self.left.saturating_sub(length);

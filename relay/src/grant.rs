@@ -23,6 +23,9 @@ pub struct GrantArguments {
     /// Most sealed bytes that all packages sent with this link may have together.
     #[arg(long = "max-bytes", value_name = "BYTES", default_value_t = 1 << 40)]
     pub bytes_max: u64,
+    /// The user of the configuration whose docroot, protection and quota hold for what is sent.
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
     /// Address under which people reach the relay.
     #[arg(long)]
     pub url: String,
@@ -42,7 +45,7 @@ pub fn grant(arguments: &GrantArguments) -> anyhow::Result<zeroize::Zeroizing<St
         )
     })?;
     let expires_at = clock::unix_seconds().saturating_add(arguments.expires.as_secs());
-    let grant = grants.issue(expires_at, arguments.bytes_max)?;
+    let grant = grants.issue(expires_at, arguments.bytes_max, arguments.user.as_deref())?;
     let relay = arguments.url.trim_end_matches('/').to_owned();
     Ok(Link {
         relay,

@@ -1,8 +1,11 @@
 //! Grants: short-lived permission to send, signed by the relay and checked by it alone.
 //!
 //! ```text
-//! grant = base64url( 1 ‖ id (16) ‖ expires_at (8) ‖ bytes_max (8) ‖ HMAC-SHA-256 of the 33 bytes before (32) )
+//! grant = base64url( 2 ‖ id (16) ‖ expires_at (8) ‖ bytes_max (8) ‖ user ‖ HMAC-SHA-256 of all bytes before (32) )
 //! ```
+//! `user` is the name of one in the configuration, or nothing. What holds for it is looked up when the grant is used,
+//! not written into it.
+//!
 //! The key lies in `secrets/grants.key`, readable by the relay's user alone. Whoever has it can make grants.
 
 use std::io::{self, Write as _};
@@ -17,9 +20,12 @@ use zeroize::Zeroizing;
 
 use crate::records::GrantUse;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Before the name of the user.
 const CLAIMS_BYTES: usize = 33;
 const MAC_BYTES: usize = 32;
+/// Longest name of a user, so that a grant stays within what a hello may carry.
+const USER_BYTES_MAX: usize = 255;
 
 /// Signs and checks grants.
 pub struct Grants {
@@ -43,18 +49,26 @@ impl Grants {
         }
     }
 
-    /// A new grant that allows `bytes_max` bytes of sealed bodies until `expires_at`, in seconds since 1970.
+    /// A new grant that allows `bytes_max` bytes of sealed bodies until `expires_at`, in seconds since 1970, as a
+    /// user of the configuration or as nobody in particular.
     ///
     /// # Errors
     ///
-    /// When the system has no randomness.
-    pub fn issue(&self, expires_at: u64, bytes_max: u64) -> io::Result<String> {
+    /// When the system has no randomness, or the user's name is empty or longer than 255 bytes.
+    pub fn issue(&self, expires_at: u64, bytes_max: u64, user: Option<&str>) -> io::Result<String> {
+        if user.is_some_and(|user| user.is_empty() || user.len() > USER_BYTES_MAX) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the name of a user has 1 to 255 bytes",
+            ));
+        }
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(io::Error::other)?;
         let mut grant = vec![VERSION];
         grant.extend(id);
         grant.extend(expires_at.to_be_bytes());
         grant.extend(bytes_max.to_be_bytes());
+        grant.extend(user.unwrap_or_default().as_bytes());
         let mac = self.mac(&grant).finalize().into_bytes();
         grant.extend(mac);
         Ok(BASE64URL_NOPAD.encode(&grant))
@@ -69,12 +83,16 @@ impl Grants {
         let bytes = BASE64URL_NOPAD
             .decode(grant.as_bytes())
             .map_err(|_| Code::GrantInvalid)?;
-        let (claims, mac) = bytes
-            .split_first_chunk::<CLAIMS_BYTES>()
+        let (signed, mac) = bytes
+            .split_last_chunk::<MAC_BYTES>()
             .ok_or(Code::GrantInvalid)?;
-        if mac.len() != MAC_BYTES || self.mac(claims).verify_slice(mac).is_err() {
+        if self.mac(signed).verify_slice(mac).is_err() {
             return Err(Code::GrantInvalid);
         }
+        let (claims, user) = signed
+            .split_first_chunk::<CLAIMS_BYTES>()
+            .ok_or(Code::GrantInvalid)?;
+        let user = str::from_utf8(user).map_err(|_| Code::GrantInvalid)?;
         let [version, fields @ ..] = claims;
         let (id, fields) = fields.split_first_chunk::<16>().ok_or(Code::GrantInvalid)?;
         let (expires_at, bytes_max) = fields.split_first_chunk::<8>().ok_or(Code::GrantInvalid)?;
@@ -89,6 +107,7 @@ impl Grants {
             id: *id,
             bytes_max: u64::from_be_bytes(bytes_max),
             expires_at: u64::from_be_bytes(*expires_at),
+            user: (!user.is_empty()).then(|| user.to_owned()),
         })
     }
 
@@ -144,9 +163,16 @@ mod tests {
     fn grants_are_short_lived_signed_and_of_this_relay() {
         let dir = tempfile::TempDir::new().unwrap();
         let grants = Grants::open(dir.path()).unwrap();
-        let grant = grants.issue(1000, 5).unwrap();
+        let grant = grants.issue(1000, 5, Some("xfer")).unwrap();
         let again = Grants::open(dir.path()).unwrap();
-        assert_eq!(again.check(&grant, 999).unwrap().bytes_max, 5);
+        let granted = again.check(&grant, 999).unwrap();
+        assert_eq!(
+            (granted.bytes_max, granted.user.as_deref()),
+            (5, Some("xfer"))
+        );
+        let nobody = again.issue(1000, 5, None).unwrap();
+        assert_eq!(again.check(&nobody, 999).unwrap().user, None);
+        assert!(again.issue(1000, 5, Some("")).is_err());
         assert_eq!(again.check(&grant, 1000).unwrap_err(), Code::GrantExpired);
         assert_eq!(again.check("", 1).unwrap_err(), Code::GrantInvalid);
         let mut bytes = BASE64URL_NOPAD.decode(grant.as_bytes()).unwrap();

@@ -11,7 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use sealift_protocol::limits::{FILES_MAX, LANE_REQUESTS_MAX, RELAY_LANES_MAX};
-use sealift_protocol::message::{ClientMessage, Hello, Negotiated, PackageState, RelayMessage};
+use sealift_protocol::message::{
+    ClientMessage, Hello, Negotiated, PackageState, RelayMessage, Transport,
+};
 use sealift_protocol::session::{
     RelayAction, RelayEvent, RelayPolicy, RelaySession, Route, Snapshot, StorageAnswer,
     StorageError, StorageRequest,
@@ -22,6 +24,7 @@ use tokio::time::Instant;
 
 use crate::attempt::OpenAttempt;
 use crate::budget::Budget;
+use crate::metrics::OpenLane;
 use crate::records::{self, AttemptKey, GrantUse};
 use crate::store::{Storage, Store};
 
@@ -60,6 +63,8 @@ pub(crate) struct Lane {
     package: Arc<Package>,
     id: LaneId,
     ready: Arc<Notify>,
+    transport: Transport,
+    _counted: OpenLane,
     /// The attempt that the last bytes went to.
     current: Option<(AttemptKey, Arc<OpenAttempt>)>,
 }
@@ -136,6 +141,8 @@ impl Package {
             );
             id
         };
+        let transport = hello.transport;
+        self.store.said_by(&hello.client_version);
         self.handle(RelayEvent::LaneOpened {
             lane: id,
             hello,
@@ -146,6 +153,8 @@ impl Package {
                 package: Arc::clone(self),
                 id,
                 ready,
+                transport,
+                _counted: self.store.metrics().lane(transport),
                 current: None,
             },
             inbox,
@@ -321,9 +330,11 @@ impl Lane {
                     attempt,
                     offset: _,
                 } => {
-                    let key = self.package.store.key(file, part, epoch, attempt);
+                    let (store, transport) = (&self.package.store, self.transport);
+                    store.metrics().received(transport, length);
+                    let key = store.key(file, part, epoch, attempt);
                     if let Some(open) = self.attempt(key)
-                        && let Err(code) = open.write(slices, memory).await
+                        && let Err(code) = open.write(slices, transport, memory).await
                     {
                         self.package.handle(RelayEvent::AttemptFailed {
                             file,

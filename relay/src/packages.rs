@@ -9,10 +9,10 @@ use sealift_protocol::{Code, OwnerToken, PackageId, Sha256Hash};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{Mutex, mpsc};
 
-use crate::clock;
 use crate::package::{Lane, Package};
 use crate::records::{self, Change, GrantUse};
 use crate::relay::Relay;
+use crate::{clock, guard};
 
 /// The live packages.
 #[derive(Default)]
@@ -43,6 +43,7 @@ impl Packages {
         hello: Hello,
     ) -> Result<(Lane, mpsc::Receiver<RelayMessage>), Code> {
         let negotiated = Negotiated::from_hello(&hello)?;
+        guard::lane(relay, &hello)?;
         let owner = sha256(&hello.owner_token.0);
         loop {
             let ended = {
@@ -248,12 +249,14 @@ async fn load(
 
 /// An unfinished package is kept for a while from now. `false`: there is no such one.
 async fn prolong(relay: &Relay, id: PackageId) -> Result<bool, Code> {
-    let policy = &relay.storage.policy;
-    let expires_at = clock::unix_seconds().saturating_add(policy.unfinished_s);
+    let config = relay.config.current();
+    let unfinished_s = config.settings.unfinished.as_secs();
+    let lifetime_max_s = config.settings.lifetime_max.as_secs();
+    let expires_at = clock::unix_seconds().saturating_add(unfinished_s);
     let prolong = Change::Prolong {
         package: id,
         expires_at,
-        age_max_s: policy.lifetime_max_s.max(policy.unfinished_s),
+        age_max_s: lifetime_max_s.max(unfinished_s),
     };
     relay
         .storage
@@ -274,7 +277,7 @@ fn same(known: Sha256Hash, offered: Sha256Hash) -> Result<(), Code> {
 fn may_create(relay: &Relay, grant: Option<&str>) -> Result<Option<GrantUse>, Code> {
     match grant {
         Some(grant) => relay.grants.check(grant, clock::unix_seconds()).map(Some),
-        None if relay.settings.open_uploads => Ok(None),
+        None if relay.config.current().settings.open_uploads => Ok(None),
         None => Err(Code::GrantRequired),
     }
 }

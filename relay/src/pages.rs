@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 use include_dir::Dir;
 
 use crate::headers;
@@ -21,27 +19,24 @@ static PAGES: Dir<'static> = Dir::new("", &[]);
 const WITHOUT: &str =
     "This relay was built without its pages. Run `cargo xtask build`, then build it again.\n";
 
-pub(crate) fn routes() -> Router<Arc<Relay>> {
-    Router::new()
-        .route(
-            "/",
-            get(async |s: Shared, h: HeaderMap| page(s, &h, "index.html", StatusCode::OK)),
-        )
-        .route(
-            "/p/{package}",
-            get(async |s: Shared, h: HeaderMap| page(s, &h, "receive.html", StatusCode::OK)),
-        )
-        .route(
-            "/open",
-            get(async |s: Shared, h: HeaderMap| page(s, &h, "open.html", StatusCode::OK)),
-        )
-        .route(
-            "/manage/{package}",
-            get(async |s: Shared, h: HeaderMap| page(s, &h, "manage.html", StatusCode::OK)),
-        )
-        .route("/open.html", get(offline))
-        .route("/assets/{*path}", get(asset))
-        .fallback(other)
+/// Where files are sent.
+pub(crate) async fn send(relay: Shared, request: HeaderMap) -> Response {
+    page(relay, &request, "index.html", StatusCode::OK)
+}
+
+/// Where a package's link leads.
+pub(crate) async fn receive(relay: Shared, request: HeaderMap) -> Response {
+    page(relay, &request, "receive.html", StatusCode::OK)
+}
+
+/// Where files are opened that are on this computer.
+pub(crate) async fn open(relay: Shared, request: HeaderMap) -> Response {
+    page(relay, &request, "open.html", StatusCode::OK)
+}
+
+/// Where a package's manage link leads.
+pub(crate) async fn manage(relay: Shared, request: HeaderMap) -> Response {
+    page(relay, &request, "manage.html", StatusCode::OK)
 }
 
 type Shared = State<Arc<Relay>>;
@@ -68,7 +63,7 @@ fn page(State(relay): Shared, request: &HeaderMap, name: &str, status: StatusCod
 }
 
 /// The page that opens files without a network, to be saved.
-async fn offline(State(relay): Shared, request: HeaderMap) -> Response {
+pub(crate) async fn offline(State(relay): Shared, request: HeaderMap) -> Response {
     let Some(mut response) = embedded(&relay, &request, "sealift-open.html") else {
         return page(
             State(relay),
@@ -88,7 +83,11 @@ async fn offline(State(relay): Shared, request: HeaderMap) -> Response {
 }
 
 /// Something with a hash in its name, which never changes.
-async fn asset(State(relay): Shared, Path(path): Path<String>, request: HeaderMap) -> Response {
+pub(crate) async fn asset(
+    State(relay): Shared,
+    Path(path): Path<String>,
+    request: HeaderMap,
+) -> Response {
     let Some(mut response) = embedded(&relay, &request, &format!("assets/{path}")) else {
         return page(
             State(relay),
@@ -105,7 +104,11 @@ async fn asset(State(relay): Shared, Path(path): Path<String>, request: HeaderMa
 }
 
 /// What lies at the root beside the pages (icons, a service worker), or nothing.
-async fn other(State(relay): Shared, uri: axum::http::Uri, request: HeaderMap) -> Response {
+pub(crate) async fn other(
+    State(relay): Shared,
+    uri: axum::http::Uri,
+    request: HeaderMap,
+) -> Response {
     let name = uri.path().trim_start_matches('/');
     let plain = !name.contains('/') && !name.ends_with(".html") && !name.ends_with(".br");
     match embedded(&relay, &request, name).filter(|_| plain) {

@@ -15,18 +15,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use sealift_protocol::format;
-use sealift_protocol::message::{PackageState, sha256};
+use sealift_protocol::message::PackageState;
 use sealift_protocol::{Code, OwnerToken, PackageId};
 
 use crate::attempt::storage_code;
+use crate::door::{self, PassedKeyring};
 use crate::records::{Change, Keyring, RecordsError};
 use crate::relay::Relay;
 use crate::store::Storage;
 use crate::{clock, names};
-
-/// How long the keyring before is kept for undo.
-pub(crate) const UNDO: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// When an object that was staged and never switched to may be deleted. Far longer than storing it takes.
 const STAGED: Duration = Duration::from_secs(60 * 60);
@@ -54,17 +51,23 @@ pub(crate) async fn rekey(
         return Err(Code::NotComplete);
     }
     let current = package.keyring.ok_or(Code::Internal)?;
-    let new = checked(relay, id, &bytes)?;
-    if new.keyring == current {
+    let policy = relay.storage.policy(package.user.as_deref())?;
+    let offered = door::Keyring {
+        package: id,
+        bytes,
+        policy: &policy,
+    };
+    let new = door::pass(&relay.storage.metrics, offered)?;
+    if new.record == current {
         // The answer to the first time was lost.
         return Ok(current);
     }
-    if etag(&current) != expected || !new.follows(&current) {
+    if etag(&current) != expected || !follows(&new, &current) {
         return Err(Code::KeyringChanged);
     }
     // On its own task: a caller that goes away does not leave it half done.
-    let storage = Arc::clone(&relay.storage);
-    tokio::spawn(async move { replace(&storage, id, current, new.keyring, bytes).await })
+    let (storage, undo) = (Arc::clone(&relay.storage), policy.keyring_undo);
+    tokio::spawn(async move { replace(&storage, id, current, new, undo).await })
         .await
         .unwrap_or(Err(Code::Internal))
 }
@@ -75,49 +78,19 @@ pub(crate) fn etag(keyring: &Keyring) -> String {
     format!("\"{}-{hash}\"", keyring.generation)
 }
 
-/// A keyring that may be stored.
-struct New {
-    keyring: Keyring,
-    previous_sha256: [u8; 32],
-}
-
-impl New {
-    fn follows(&self, current: &Keyring) -> bool {
-        current.generation.checked_add(1) == Some(self.keyring.generation)
-            && self.previous_sha256 == current.sha256.0
-    }
-}
-
-/// All that can be checked without a key: its form, its package (K1), and what policy asks of it (P1).
-fn checked(relay: &Relay, id: PackageId, bytes: &[u8]) -> Result<New, Code> {
-    let code = |error: format::FormatError| match error {
-        format::FormatError::NotSealed => Code::ContentProtectionRequired,
-        other => Code::parse(other.code()),
-    };
-    let keyring = format::Keyring::parse(bytes).map_err(code)?;
-    if keyring.package() != id {
-        return Err(Code::PackageMismatch);
-    }
-    keyring
-        .check_policy(relay.storage.policy.keyring)
-        .map_err(code)?;
-    Ok(New {
-        keyring: Keyring {
-            generation: keyring.generation(),
-            sha256: sha256(bytes),
-            bytes: bytes.len() as u64,
-        },
-        previous_sha256: keyring.previous_sha256(),
-    })
+fn follows(new: &PassedKeyring, current: &Keyring) -> bool {
+    current.generation.checked_add(1) == Some(new.record.generation)
+        && new.previous_sha256 == current.sha256.0
 }
 
 async fn replace(
     storage: &Storage,
     package: PackageId,
     from: Keyring,
-    keyring: Keyring,
-    bytes: Bytes,
+    new: PassedKeyring,
+    undo: Duration,
 ) -> Result<Keyring, Code> {
+    let keyring = new.record;
     let now = clock::unix_seconds();
     let apply = async |change| storage.records.apply(change).await.map_err(failed);
     let keep_until = now.saturating_add(STAGED.as_secs());
@@ -131,15 +104,16 @@ async fn replace(
         return Err(lost(storage, package, from, keyring).await?);
     }
     let name = names::keyring_of(package, &keyring).map_err(|_| Code::Internal)?;
-    let put = storage.docroot.put(&name, bytes).await;
+    let put = door::put(&storage.docroot, &name, new.bytes).await;
     put.map_err(|error| storage_code(&error))?;
     let switch = Change::SwitchKeyring {
         package,
         from,
         keyring,
-        keep_until: now.saturating_add(UNDO.as_secs()),
+        keep_until: now.saturating_add(undo.as_secs()),
     };
     if apply(switch).await? {
+        storage.metrics.keyrings_replaced.inc();
         tracing::info!("a package's keyring was replaced by its sender");
         return Ok(keyring);
     }
@@ -220,123 +194,4 @@ fn failed(error: RecordsError) -> Code {
 }
 
 #[cfg(test)]
-mod tests {
-    use sealift_docroot::Docroot;
-    use sealift_docroot::simulated::{Plant, SimulatedDisk};
-    use sealift_protocol::format::{KdfLimits, KeyringPolicy};
-    use sealift_protocol::message::Role;
-    use sealift_protocol::{ClientId, Epoch, FileId, Sha256Hash};
-
-    use super::*;
-    use crate::records::{File, FileState, Records as _, Sqlite};
-    use crate::store::Policy;
-
-    const OLD: &[u8] = b"the keyring before";
-    const NEW: &[u8] = b"the keyring after it";
-
-    fn recorded(generation: u64, bytes: &[u8]) -> Keyring {
-        Keyring {
-            generation,
-            sha256: sha256(bytes),
-            bytes: bytes.len() as u64,
-        }
-    }
-
-    /// A finished package with the old keyring.
-    async fn finished(records: &Sqlite, docroot: &Docroot, package: PackageId) {
-        let manifest = FileId([1; 32]);
-        let name = names::keyring(package).unwrap();
-        docroot.put(&name, Bytes::from_static(OLD)).await.unwrap();
-        for change in [
-            Change::Reserve {
-                package,
-                epoch: Epoch(1),
-                client_id: ClientId([1; 16]),
-                owner_sha256: Sha256Hash([1; 32]),
-                grant: None,
-                now: 1,
-                expires_at: 100,
-            },
-            Change::Create {
-                package,
-                keyring: recorded(1, OLD),
-                draft_sha256: Sha256Hash([1; 32]),
-                lifetime_s: 1,
-            },
-            Change::AddFile {
-                package,
-                file: File {
-                    id: manifest,
-                    role: Role::Manifest,
-                    head_sha256: Sha256Hash([1; 32]),
-                    head_bytes: 1,
-                    body_bytes: 1,
-                    part_bytes: 1,
-                    state: FileState::Committed,
-                    seal: Some([1; 48]),
-                    durable: Vec::new(),
-                },
-            },
-            Change::Finish {
-                package,
-                manifest,
-                expires_at: u64::MAX >> 1,
-            },
-        ] {
-            assert!(records.apply(change).await.unwrap());
-        }
-    }
-
-    /// The power goes at every call of the disk, one after the other.
-    #[tokio::test]
-    async fn k2_after_a_power_cut_the_package_has_the_old_keyring_or_the_new_one() {
-        let dir = tempfile::TempDir::new().unwrap();
-        let records = Arc::new(Sqlite::open(&dir.path().join("sealift.db")).await.unwrap());
-        let mut cut = 0;
-        for calls in 0..20 {
-            let disk = SimulatedDisk::new(calls, Plant::Nothing);
-            let storage = Storage {
-                docroot: Docroot::on(Arc::new(disk.clone()), 0),
-                records: Arc::clone(&records) as _,
-                policy: Policy {
-                    keyring: KeyringPolicy {
-                        password_required: false,
-                        kdf: KdfLimits::PRODUCTION,
-                    },
-                    package_bytes_max: 1,
-                    lifetime_default_s: 1,
-                    lifetime_max_s: 1,
-                    unfinished_s: 1,
-                },
-            };
-            let package = PackageId([u8::try_from(calls).unwrap(); 16]);
-            finished(&records, &storage.docroot, package).await;
-            let (old, new) = (recorded(1, OLD), recorded(2, NEW));
-            disk.cut_after(calls);
-            let answer = replace(&storage, package, old, new, Bytes::from_static(NEW)).await;
-            disk.restart();
-            let known = records.package(package).await.unwrap().unwrap();
-            let current = known.keyring.unwrap();
-            assert_eq!(current, if answer.is_ok() { new } else { old }, "{calls}");
-            for (keyring, bytes) in [
-                (old, OLD),
-                (current, if answer.is_ok() { NEW } else { OLD }),
-            ] {
-                let name = names::keyring_of(package, &keyring).unwrap();
-                let stored = storage.docroot.get(&name, 100).await.unwrap();
-                assert_eq!(stored, bytes, "after {calls} calls");
-            }
-            // With the power on it goes through, and what was staged is staged no more.
-            if answer.is_err() {
-                let again = replace(&storage, package, old, new, Bytes::from_static(NEW)).await;
-                assert_eq!(again, Ok(new), "{calls}");
-            }
-            let kept = records.kept_keyring(package, 1).await.unwrap();
-            assert_eq!(kept, Some(old));
-            let others = records.old_keyrings(u64::MAX >> 1).await.unwrap();
-            assert_eq!(others.len() as u64, calls + 1);
-            cut += usize::from(answer.is_err());
-        }
-        assert!((5..20).contains(&cut), "cut {cut} times");
-    }
-}
+mod tests;

@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustls::server::ResolvesServerCert;
-use sealift_config::{Changes, Config, Live, ProtectionMode, Settings};
+use sealift_config::{Changes, Config, Live};
 use sealift_docroot::Docroot;
 use sealift_protocol::PackageId;
-use sealift_protocol::format::{KdfLimits, KeyringPolicy};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -24,8 +23,8 @@ use crate::hosts::Hosts;
 use crate::packages::Packages;
 use crate::records::Sqlite;
 use crate::relay::{Relay, Webtransport};
-use crate::store::{Policy, Storage};
-use crate::{api, cleanup, clock, connections, identity, reload, webtransport};
+use crate::store::Storage;
+use crate::{cleanup, clock, connections, exporter, identity, reload, routes, webtransport};
 
 /// How often a draining relay looks whether everything is done.
 const DRAIN_CHECK: Duration = Duration::from_millis(50);
@@ -38,6 +37,7 @@ const RELEASE_CHECK: Duration = Duration::from_millis(5);
 pub struct Running {
     relay: Arc<Relay>,
     address: std::net::SocketAddr,
+    metrics_address: Option<std::net::SocketAddr>,
     endpoint: Option<quinn::Endpoint>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
@@ -70,7 +70,8 @@ pub async fn start(config: impl Into<Config>) -> anyhow::Result<Running> {
     let storage = Arc::new(Storage {
         docroot,
         records: Arc::clone(&sqlite) as _,
-        policy: policy(&settings),
+        config: Live::new(config),
+        metrics: Arc::default(),
     });
     let committing = sqlite.committing().await?;
     storage.recover(committing).await;
@@ -90,6 +91,14 @@ pub async fn start(config: impl Into<Config>) -> anyhow::Result<Running> {
         )
     })?;
     let address = listener.local_addr()?;
+    let exporter = match settings.metrics_listen {
+        Some(address) => Some(exporter::listen(address).await?),
+        None => None,
+    };
+    let metrics_address = match &exporter {
+        Some(listener) => Some(listener.local_addr()?),
+        None => None,
+    };
     let local = match (&files, settings.webtransport) {
         (None, true) => Some(Arc::new(Local::open(
             &data.join("certificates"),
@@ -129,21 +138,30 @@ pub async fn start(config: impl Into<Config>) -> anyhow::Result<Running> {
         packages: Packages::default(),
         draining: AtomicBool::new(false),
         started: Instant::now(),
+        config: storage.config.clone(),
         storage,
         sqlite,
         grants,
         settings,
-        config: Live::new(config),
         certificate: files,
     });
     let (stop, stopped) = watch::channel(false);
     let mut tasks = vec![tokio::spawn(connections::serve(
         listener,
         tls,
-        api::app(Arc::clone(&relay)),
+        routes::app(Arc::clone(&relay)),
         connections::Limits::of(&relay.settings),
-        stopped,
+        stopped.clone(),
     ))];
+    if let Some(listener) = exporter {
+        tasks.push(tokio::spawn(connections::serve(
+            listener,
+            None,
+            exporter::app(Arc::clone(&relay)),
+            connections::Limits::of(&relay.settings),
+            stopped,
+        )));
+    }
     if let Some(endpoint) = endpoint.clone() {
         tasks.push(tokio::spawn(webtransport::serve(
             Arc::clone(&relay),
@@ -154,6 +172,7 @@ pub async fn start(config: impl Into<Config>) -> anyhow::Result<Running> {
     Ok(Running {
         relay,
         address,
+        metrics_address,
         endpoint,
         stop,
         tasks,
@@ -165,6 +184,11 @@ impl Running {
     /// Where it listens: TCP for pages, API and WebSocket, UDP for WebTransport.
     pub fn address(&self) -> std::net::SocketAddr {
         self.address
+    }
+
+    /// Where metrics are served, if on an address of their own.
+    pub fn metrics_address(&self) -> Option<std::net::SocketAddr> {
+        self.metrics_address
     }
 
     /// Where it listens, as a URL.
@@ -246,22 +270,6 @@ async fn tell_of_strays(storage: &Storage, sqlite: &Sqlite) -> anyhow::Result<()
         );
     }
     Ok(())
-}
-
-fn policy(settings: &Settings) -> Policy {
-    Policy {
-        keyring: KeyringPolicy {
-            password_required: settings.protection == ProtectionMode::Required,
-            kdf: KdfLimits::PRODUCTION,
-        },
-        package_bytes_max: settings.package_bytes_max,
-        lifetime_default_s: settings
-            .lifetime_default
-            .min(settings.lifetime_max)
-            .as_secs(),
-        lifetime_max_s: settings.lifetime_max.as_secs(),
-        unfinished_s: settings.unfinished.as_secs(),
-    }
 }
 
 fn acceptor(resolver: Arc<dyn ResolvesServerCert>) -> anyhow::Result<TlsAcceptor> {

@@ -14,45 +14,39 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+use sealift_config::{Live, Policy};
 use sealift_docroot::{Docroot, DocrootError, Shape, Upload};
-use sealift_protocol::format::{self, Geometry, Head, KeyringPolicy, PartReader};
+use sealift_protocol::format::{Geometry, PartReader};
+use sealift_protocol::limits::KEYRING_BYTES_MAX;
 use sealift_protocol::message::{Create, PackageState, Role, pairs_sha256, sha256};
 use sealift_protocol::part_plan::{DocrootAbility, PartPlan};
+use sealift_protocol::policy::Client;
 use sealift_protocol::session::{FileRecord, StorageAnswer, StorageError, StorageRequest};
 use sealift_protocol::{Attempt, ClientId, Code, Epoch, FileId, PackageId, PartNumber, Sha256Hash};
 use tokio::sync::RwLock;
 
 use crate::attempt::{OpenAttempt, storage_code};
-use crate::clock;
-use crate::names;
-use crate::records::{self, AttemptKey, Change, File, FileState, GrantUse, Records, RecordsError};
+use crate::door::{self, Admitted};
+use crate::metrics::Metrics;
+use crate::records::{
+    self, AttemptKey, Change, File, FileState, GrantUse, PACKAGE_BYTES, Records, RecordsError,
+};
+use crate::{clock, names};
 
 /// Files kept open although no attempt writes to them.
 const IDLE_UPLOADS: usize = 16;
 
-/// What the operator allows.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// Accepted keyrings (P1).
-    pub keyring: KeyringPolicy,
-    /// Body bytes of one package.
-    pub package_bytes_max: u64,
-    /// Lifetime of a finished package in seconds when the sender names none.
-    pub lifetime_default_s: u64,
-    /// Longest lifetime of a finished package, in seconds.
-    pub lifetime_max_s: u64,
-    /// How long an unfinished package is kept after its sender was last seen, in seconds.
-    pub unfinished_s: u64,
-}
-
-/// Docroot, records and policy: all that a package's storage needs.
-pub struct Storage {
+/// Docroot, records and configuration: all that a package's storage needs.
+pub(crate) struct Storage {
     /// Where bytes lie.
-    pub docroot: Docroot,
+    pub(crate) docroot: Docroot,
     /// What is known of them.
-    pub records: Arc<dyn Records>,
-    /// What is allowed.
-    pub policy: Policy,
+    pub(crate) records: Arc<dyn Records>,
+    /// What holds now.
+    pub(crate) config: Live,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// The storage of one package whose session is live.
@@ -61,6 +55,8 @@ pub(crate) struct Store {
     package: PackageId,
     owner_sha256: Sha256Hash,
     grant: Option<GrantUse>,
+    /// The configuration's user whose package it is.
+    user: Option<String>,
     /// Files are added, opened and committed side by side; create, finish and delete are alone.
     changing: RwLock<()>,
     open: Mutex<Open>,
@@ -77,6 +73,8 @@ struct Open {
     exists: bool,
     /// Deletion has begun; no file may be opened any more.
     gone: bool,
+    /// The client that is creating the package, in its own words.
+    sealed_by: Option<String>,
 }
 
 /// The exact shape of a file's body, and its cut into parts.
@@ -105,12 +103,6 @@ impl From<Code> for Failure {
     }
 }
 
-impl From<format::FormatError> for Failure {
-    fn from(error: format::FormatError) -> Self {
-        Code::parse(error.code()).into()
-    }
-}
-
 /// Why a request was not done.
 struct Failure(StorageError);
 
@@ -133,11 +125,16 @@ impl Store {
             exists: known.is_some(),
             ..Open::default()
         });
+        let user = match known {
+            Some(known) => known.user.clone(),
+            None => grant.as_ref().and_then(|grant| grant.user.clone()),
+        };
         Self {
             storage,
             package,
             owner_sha256,
             grant,
+            user,
             changing: RwLock::default(),
             open,
         }
@@ -156,6 +153,17 @@ impl Store {
     /// SHA-256 of the token that may change the package.
     pub(crate) fn owner_sha256(&self) -> Sha256Hash {
         self.owner_sha256
+    }
+
+    /// The client that says hello names itself.
+    pub(crate) fn said_by(&self, client: &str) {
+        let client = Client::parse(client).map(|client| client.to_string());
+        self.open().sealed_by = client;
+    }
+
+    /// Counts what happens to the package.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.storage.metrics
     }
 
     /// The open attempt that bytes were routed to, if it is still open.
@@ -265,23 +273,21 @@ impl Store {
         client_id: ClientId,
     ) -> Result<StorageAnswer, Failure> {
         let _one = self.changing.write().await;
-        let keyring = format::Keyring::parse(&create.keyring)?;
-        if keyring.package() != self.package {
-            return Err(Code::PackageMismatch.into());
-        }
-        if keyring.generation() != 1 {
-            return Err(Code::OldKeyring.into());
-        }
-        keyring.check_policy(self.storage.policy.keyring)?;
-        if format::DraftHeader::parse(&create.draft)?.package != self.package {
-            return Err(Code::PackageMismatch.into());
-        }
-        let recorded = records::Keyring {
-            generation: keyring.generation(),
-            sha256: sha256(&create.keyring),
-            bytes: create.keyring.len() as u64,
+        let (package, metrics) = (self.package, &*self.storage.metrics);
+        let policy = self.policy()?;
+        let keyring = door::Keyring {
+            package,
+            bytes: create.keyring.into(),
+            policy: &policy,
         };
-        let draft_sha256 = sha256(&create.draft);
+        let keyring = door::pass(metrics, keyring)?;
+        let recorded = keyring.record;
+        if recorded.generation != 1 {
+            return Err(Code::BadKeyring.into());
+        }
+        let bytes = create.draft.into();
+        let draft = door::pass(metrics, door::Draft { package, bytes })?;
+        let draft_sha256 = sha256(draft.get());
         match self.record().await? {
             Some(package) if package.state != PackageState::Absent => {
                 let same = package
@@ -297,45 +303,43 @@ impl Store {
             _ => {}
         }
         self.check_not_gone()?;
-        let policy = &self.storage.policy;
         let now = clock::unix_seconds();
-        if self.grant.is_some_and(|grant| grant.expires_at <= now) && !self.exists() {
+        let is_over = |grant: &GrantUse| grant.expires_at <= now;
+        if self.grant.as_ref().is_some_and(is_over) && !self.exists() {
             return Err(Code::GrantExpired.into());
         }
+        let sealed_by = self.open().sealed_by.clone();
         let reserve = Change::Reserve {
             package: self.package,
             epoch,
             client_id,
             owner_sha256: self.owner_sha256,
-            grant: self.grant,
+            grant: self.grant.clone(),
+            quota_bytes: policy.quota_bytes,
+            docroot: policy.docroot.clone(),
+            sealed_by,
             now,
-            expires_at: now.saturating_add(policy.unfinished_s),
+            expires_at: now.saturating_add(policy.unfinished.as_secs()),
         };
         if !self.storage.records.apply(reserve).await? {
             let full = self.grant.is_some() && self.record().await?.is_none();
-            return Err(if full {
-                Code::TooLarge.into()
-            } else {
-                Failure(StorageError::NotMine)
+            return Err(match full {
+                true => self.no_room(&policy).await?.into(),
+                false => Failure(StorageError::NotMine),
             });
         }
         self.open().exists = true;
         let wanted = create
             .expires_in_s
-            .map_or(policy.lifetime_default_s, u64::from);
-        self.storage
-            .docroot
-            .put(&names::keyring(self.package)?, create.keyring.into())
-            .await?;
-        self.storage
-            .docroot
-            .put(&names::draft(self.package)?, create.draft.into())
-            .await?;
+            .map_or(policy.lifetime_default.as_secs(), u64::from);
+        let docroot = &self.storage.docroot;
+        door::put(docroot, &names::keyring(package)?, keyring.bytes).await?;
+        door::put(docroot, &names::draft(package)?, draft).await?;
         self.mine(Change::Create {
             package: self.package,
             keyring: recorded,
             draft_sha256,
-            lifetime_s: wanted.min(policy.lifetime_max_s).max(1),
+            lifetime_s: wanted.min(policy.lifetime_max.as_secs()).max(1),
         })
         .await
     }
@@ -348,25 +352,27 @@ impl Store {
     ) -> Result<StorageAnswer, Failure> {
         let _shared = self.changing.read().await;
         self.check_not_gone()?;
-        let head = Head::parse(&bytes)?;
-        let geometry = head.check_for_relay(self.package, id)?;
-        if (head.role() == format::Role::Manifest) != (role == Role::Manifest) {
-            return Err(Code::BadHead.into());
-        }
-        let head_sha256 = sha256(&bytes);
+        let head = door::Head {
+            package: self.package,
+            file: id,
+            role,
+            bytes: bytes.into(),
+        };
+        let (geometry, head) = door::pass(&self.storage.metrics, head)?;
+        let head_sha256 = sha256(head.get());
         if self.open().plans.contains_key(&id) {
             return self.known_file(id, role, head_sha256).await;
         }
         let body_bytes = geometry.body_bytes();
         let parts =
             PartPlan::new(body_bytes, DocrootAbility::FOLDER).map_err(|_| Code::TooLarge)?;
-        self.open()
-            .take(body_bytes, self.storage.policy.package_bytes_max)?;
+        let policy = self.policy()?;
+        self.open().take(body_bytes, policy.package_bytes_max)?;
         let file = File {
             id,
             role,
             head_sha256,
-            head_bytes: bytes.len() as u64,
+            head_bytes: head.get().len() as u64,
             body_bytes,
             part_bytes: parts.part_bytes(),
             state: FileState::Receiving,
@@ -374,7 +380,7 @@ impl Store {
             durable: Vec::new(),
         };
         let answer = FileRecord::from(&file);
-        match self.store_file(file, bytes).await {
+        match self.store_file(file, head, &policy).await {
             Ok(upload) => {
                 let mut open = self.open();
                 open.plans.insert(id, Plan { geometry, parts });
@@ -389,10 +395,20 @@ impl Store {
     }
 
     /// Reserves the body's room, stores the head, then records the file.
-    async fn store_file(&self, file: File, head: Vec<u8>) -> Result<Upload, Failure> {
+    async fn store_file(
+        &self,
+        file: File,
+        head: Admitted<Bytes>,
+        policy: &Policy,
+    ) -> Result<Upload, Failure> {
         let (docroot, id) = (&self.storage.docroot, file.id);
         let bytes = file.head_bytes.saturating_add(file.body_bytes);
-        if !self.storage.records.may_add(self.package, bytes).await? {
+        let room = self.storage.records.room(self.package, policy.quota_bytes);
+        let room = room.await?;
+        if bytes > room.user {
+            return Err(Code::QuotaExceeded.into());
+        }
+        if bytes > room.grant {
             return Err(Code::TooLarge.into());
         }
         let upload = docroot
@@ -402,14 +418,16 @@ impl Store {
                 None,
             )
             .await?;
-        docroot
-            .put(&names::head(self.package, id)?, head.into())
-            .await?;
+        door::put(docroot, &names::head(self.package, id)?, head).await?;
         let package = self.package;
         if !self
             .storage
             .records
-            .apply(Change::AddFile { package, file })
+            .apply(Change::AddFile {
+                package,
+                file,
+                quota_bytes: policy.quota_bytes,
+            })
             .await?
         {
             let known = self.record().await?;
@@ -457,8 +475,15 @@ impl Store {
         }
         let upload = self.upload(key.file, plan.parts).await?;
         let writer = upload.part(key.part.0)?;
-        let reader = PartReader::new(plan.geometry, range.offset, range.length)?;
-        let attempt = OpenAttempt::new(writer, reader, range.length, range.is_last);
+        let reader = PartReader::new(plan.geometry, range.offset, range.length);
+        let reader = reader.map_err(|_| Code::BadLength)?;
+        let attempt = OpenAttempt::new(
+            writer,
+            reader,
+            range.length,
+            range.is_last,
+            Arc::clone(&self.storage.metrics),
+        );
         self.open().attempts.insert(key, Arc::new(attempt));
         Ok(StorageAnswer::Done)
     }
@@ -487,10 +512,11 @@ impl Store {
             key,
             pairs: arrived.pairs,
             seal: arrived.seal,
+            transports: arrived.transports,
         };
-        self.mine(change)
-            .await
-            .map(|_| StorageAnswer::Durable { pairs_sha256 })
+        self.mine(change).await?;
+        self.storage.metrics.parts_durable.inc();
+        Ok(StorageAnswer::Durable { pairs_sha256 })
     }
 
     async fn end_attempt(&self, key: &AttemptKey) {
@@ -525,6 +551,7 @@ impl Store {
         let parts = plan.parts;
         match commit(&self.storage, self.package, file, parts).await? {
             Commit::Done => {
+                self.storage.metrics.files_committed.inc();
                 self.open().uploads.remove(&file);
                 Ok(StorageAnswer::Done)
             }
@@ -548,20 +575,55 @@ impl Store {
                 Err(Code::Conflict.into())
             };
         }
-        let expires_at = clock::unix_seconds().saturating_add(package.lifetime_s);
+        if let Err(code) = self.still_allowed(&package).await {
+            self.forget().await?;
+            return Err(code.into());
+        }
+        let now = clock::unix_seconds();
+        let expires_at = now.saturating_add(package.lifetime_s);
         let change = Change::Finish {
             package: self.package,
             manifest,
+            now,
             expires_at,
         };
         if !self.storage.records.apply(change).await? {
             return Err(Code::NotComplete.into());
         }
+        self.storage.metrics.packages_finished.inc();
         Ok(StorageAnswer::Finished { expires_at })
+    }
+
+    /// Whether the policy that holds now allows what was created under an earlier one.
+    async fn still_allowed(&self, package: &records::Package) -> Result<(), Code> {
+        let keyring = package.keyring.ok_or(Code::Internal)?;
+        let user = package.user.as_deref();
+        self.storage.allowed(self.package, user, &keyring).await
+    }
+
+    /// What holds for the package's user now.
+    fn policy(&self) -> Result<Policy, Code> {
+        self.storage.policy(self.user.as_deref())
+    }
+
+    /// Why a new package has no room.
+    async fn no_room(&self, policy: &Policy) -> Result<Code, Failure> {
+        if let (Some(user), Some(quota_bytes)) = (&self.user, policy.quota_bytes) {
+            let used = self.storage.records.user_bytes(user.clone()).await?;
+            if used.saturating_add(PACKAGE_BYTES) > quota_bytes {
+                return Ok(Code::QuotaExceeded);
+            }
+        }
+        Ok(Code::TooLarge)
     }
 
     async fn delete(&self) -> Result<(), Failure> {
         let _one = self.changing.write().await;
+        self.forget().await
+    }
+
+    /// Under the lock.
+    async fn forget(&self) -> Result<(), Failure> {
         self.open().gone = true;
         self.stop_writes().await;
         delete(&self.storage, self.package).await
@@ -704,18 +766,50 @@ async fn delete(storage: &Storage, package: PackageId) -> Result<(), Failure> {
 }
 
 impl Storage {
+    /// What holds for a user now, or for senders without one.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::GrantInvalid`] when the configuration has no such user any more.
+    pub(crate) fn policy(&self, user: Option<&str>) -> Result<Policy, Code> {
+        let config = self.config.current();
+        config.policy_for(user).ok_or(Code::GrantInvalid)
+    }
+
+    /// Whether what holds now allows a package's stored keyring: asked at completion, and when policy changes.
+    ///
+    /// # Errors
+    ///
+    /// The code of what forbids it; [`Code::StorageFailed`] when that cannot be known.
+    pub(crate) async fn allowed(
+        &self,
+        package: PackageId,
+        user: Option<&str>,
+        keyring: &records::Keyring,
+    ) -> Result<(), Code> {
+        let policy = self.policy(user)?;
+        let name = names::keyring_of(package, keyring).map_err(|_| Code::Internal)?;
+        let stored = self.docroot.get(&name, KEYRING_BYTES_MAX).await;
+        let keyring = door::Keyring {
+            package,
+            bytes: stored.map_err(|error| storage_code(&error))?,
+            policy: &policy,
+        };
+        door::pass(&self.metrics, keyring).map(drop)
+    }
+
     /// Deletes a package that has no live session.
     ///
     /// # Errors
     ///
     /// [`Code::StorageFailed`]; deletion goes on at the next clean-up.
-    pub async fn delete(&self, package: PackageId) -> Result<(), Code> {
+    pub(crate) async fn delete(&self, package: PackageId) -> Result<(), Code> {
         delete(self, package).await.map_err(|_| Code::StorageFailed)
     }
 
     /// After a start: ends the commits that were under way (S5). One that cannot be ended is left as it is:
     /// its client, or the next start, tries again.
-    pub async fn recover(&self, committing: Vec<(PackageId, File)>) {
+    pub(crate) async fn recover(&self, committing: Vec<(PackageId, File)>) {
         for (package, file) in committing {
             let result = match PartPlan::from_record(file.body_bytes, file.part_bytes) {
                 Ok(parts) => commit(self, package, file.id, parts).await.map(|_| ()),

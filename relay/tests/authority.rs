@@ -131,10 +131,10 @@ async fn sending_needs_a_grant_and_keeps_to_it() {
         Some(Code::GrantInvalid)
     );
     assert_eq!(
-        enter(Some(grants.issue(1, 1).unwrap())).await.err(),
+        enter(Some(grants.issue(1, 1, None).unwrap())).await.err(),
         Some(Code::GrantExpired)
     );
-    let mut client = enter(Some(grants.issue(later, 163_840 + 20_000).unwrap()))
+    let mut client = enter(Some(grants.issue(later, 163_840 + 20_000, None).unwrap()))
         .await
         .unwrap();
     client.create(&sealed).await;
@@ -163,10 +163,10 @@ async fn sending_needs_a_grant_and_keeps_to_it() {
             .await;
         client.refusal().await
     };
-    let small = grants.issue(later, 100_000).unwrap();
+    let small = grants.issue(later, 100_000, None).unwrap();
     let refused = create(&Sealed::new(30), small, Duration::ZERO).await;
     assert_eq!(refused, Code::TooLarge);
-    let short = grants.issue(now() + 2, 1 << 30).unwrap();
+    let short = grants.issue(now() + 2, 1 << 30, None).unwrap();
     let refused = create(&Sealed::new(31), short, Duration::from_millis(2100)).await;
     assert_eq!(refused, Code::GrantExpired);
 }
@@ -176,6 +176,7 @@ async fn the_command_prints_a_send_link_that_carries_a_grant() {
     use sealift_protocol::link::{Fragment, Link};
     let relay = TestRelay::with(|_| {}).await;
     let arguments = sealift_relay::GrantArguments {
+        user: None,
         data: relay.data(),
         expires: Duration::from_secs(60),
         bytes_max: 1 << 30,

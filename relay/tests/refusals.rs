@@ -51,10 +51,13 @@ async fn f1_f6_heads_that_are_not_for_a_relay_are_refused() {
         (open_length, Code::OpenLengthRefused),
         (other_file, Code::PackageMismatch),
         (other_package, Code::PackageMismatch),
-        (damaged, Code::DamagedHead),
+        (damaged, Code::ContentProtectionRequired),
         (manifest, Code::BadHead),
-        (b"plain text".to_vec(), Code::NotSealed),
-        ([&good.head[..], b"x"].concat(), Code::TrailingBytes),
+        (b"plain text".to_vec(), Code::ContentProtectionRequired),
+        (
+            [&good.head[..], b"x"].concat(),
+            Code::ContentProtectionRequired,
+        ),
     ] {
         let refused = client
             .add(&SealedFile {
@@ -126,9 +129,9 @@ async fn keyrings_of_another_package_or_against_policy_are_refused() {
     for (keyring, draft, code) in [
         (link, draft.clone(), Code::PasswordRequired),
         (other.keyring, draft.clone(), Code::PackageMismatch),
-        (damaged, draft.clone(), Code::DamagedKeyring),
+        (damaged, draft.clone(), Code::ContentProtectionRequired),
         (sealed.keyring.clone(), other.draft, Code::PackageMismatch),
-        (b"hello".to_vec(), draft, Code::CutShort),
+        (b"hello".to_vec(), draft, Code::ContentProtectionRequired),
     ] {
         client
             .send(ClientMessage::Create(Create {

@@ -224,13 +224,19 @@ async fn k1_k2_p1_a_keyring_that_is_wrong_or_against_policy_does_not_take_the_pl
             (422, "kdf_too_weak"),
         ),
         (other_package, (422, "package_mismatch")),
-        (damaged, (422, "damaged_keyring")),
+        (damaged, (422, "content_protection_required")),
         (
             b"plain text, which is longer than sixteen bytes".to_vec(),
             (422, "content_protection_required"),
         ),
-        (good[..good.len() - 1].to_vec(), (422, "cut_short")),
-        ([&good[..], b"x"].concat(), (422, "trailing_bytes")),
+        (
+            good[..good.len() - 1].to_vec(),
+            (422, "content_protection_required"),
+        ),
+        (
+            [&good[..], b"x"].concat(),
+            (422, "content_protection_required"),
+        ),
         (vec![0; 100_000], (413, "too_large")),
         // Not the next one after what is stored.
         (

@@ -82,6 +82,7 @@ impl Code {
                 | Self::PasswordRequired
                 | Self::OpenLengthRefused
                 | Self::TooLarge
+                | Self::QuotaExceeded
                 | Self::TooManyFiles
                 | Self::TooManyLanes
                 | Self::StorageFull
@@ -176,6 +177,8 @@ codes! {
     WeakPassword = "weak_password", false, "Server requires stronger content protection passphrase. Choose one that is harder to guess, or let one be generated.";
     /// Policy or format limit on length.
     TooLarge = "too_large", false, "This is larger than the relay accepts.";
+    /// The user's quota is used up.
+    QuotaExceeded = "quota_exceeded", false, "What may be stored with this invitation is used up. Ask the relay's operator, or wait until older packages are gone.";
     /// Too many files.
     TooManyFiles = "too_many_files", false, "These are more files than one package can hold. Send them in several packages.";
     /// Too many lanes.

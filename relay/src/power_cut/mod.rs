@@ -4,16 +4,17 @@
 mod records;
 #[path = "../../tests/support/sealed.rs"]
 #[allow(dead_code, unreachable_pub)]
-mod sealed;
+pub(crate) mod sealed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sealift_config::{Live, Settings};
 use sealift_docroot::simulated::{Plant, Random, SimulatedDisk};
 use sealift_docroot::{Disk as _, Docroot};
-use sealift_protocol::format::{KdfLimits, KeyringPolicy, Role};
+use sealift_protocol::format::Role;
 use sealift_protocol::message::{
     Capabilities, ClientMessage, Create, Hello, Negotiated, PROTOCOL_VERSION, PackageState,
     RelayMessage, Transport, sha256,
@@ -26,7 +27,7 @@ use crate::budget::Budget;
 use crate::package::{Lane, Package};
 use crate::power_cut::records::InMemory;
 use crate::records::FileState;
-use crate::store::{Policy, Storage};
+use crate::store::Storage;
 use sealed::{Sealed, SealedFile};
 
 const CONTENT_FILES: usize = 3;
@@ -289,16 +290,8 @@ async fn life(
     let storage = Arc::new(Storage {
         docroot: Docroot::on(Arc::new(disk.clone()), 0),
         records: Arc::clone(records) as _,
-        policy: Policy {
-            keyring: KeyringPolicy {
-                password_required: false,
-                kdf: KdfLimits::PRODUCTION,
-            },
-            package_bytes_max: 1 << 30,
-            lifetime_default_s: 3600,
-            lifetime_max_s: 3600,
-            unfinished_s: 3600,
-        },
+        config: Live::new(Settings::default().into()),
+        metrics: Arc::default(),
     });
     storage.recover(records.committing()).await;
     sender.check(&storage, disk).await;

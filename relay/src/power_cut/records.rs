@@ -9,7 +9,8 @@ use sealift_protocol::message::PackageState;
 use sealift_protocol::{FileId, PackageId, PartNumber};
 
 use crate::records::{
-    AttemptKey, Change, DurablePart, File, FileState, Package, Records, RecordsError,
+    AttemptKey, Change, DurablePart, File, FileState, Package, Records, RecordsError, Room,
+    Transports,
 };
 
 /// The records. They share the disk's power.
@@ -100,8 +101,16 @@ impl Records for InMemory {
         })
     }
 
-    fn may_add(&self, _: PackageId, _: u64) -> BoxFuture<'_, Result<bool, RecordsError>> {
-        Box::pin(async { Ok(true) })
+    fn room(&self, _: PackageId, _: Option<u64>) -> BoxFuture<'_, Result<Room, RecordsError>> {
+        let room = Room {
+            grant: u64::MAX,
+            user: u64::MAX,
+        };
+        Box::pin(async move { Ok(room) })
+    }
+
+    fn user_bytes(&self, _: String) -> BoxFuture<'_, Result<u64, RecordsError>> {
+        Box::pin(async { Ok(0) })
     }
 
     fn pairs(
@@ -145,6 +154,11 @@ impl State {
                     keyring: None,
                     draft_sha256: None,
                     manifest: None,
+                    user: None,
+                    docroot: String::new(),
+                    sealed_by: None,
+                    transports: Transports::default(),
+                    finished_at: None,
                     files: Vec::new(),
                 });
                 known.state == PackageState::Absent
@@ -171,7 +185,7 @@ impl State {
                 known.lifetime_s = lifetime_s;
                 true
             }),
-            Change::AddFile { package, file } => self.package(package).is_some_and(|known| {
+            Change::AddFile { package, file, .. } => self.package(package).is_some_and(|known| {
                 let new = known.files.iter().all(|other| other.id != file.id);
                 if new {
                     known.files.push(file);
@@ -192,7 +206,9 @@ impl State {
                 }
                 open
             }
-            Change::Durable { key, pairs, seal } => {
+            Change::Durable {
+                key, pairs, seal, ..
+            } => {
                 let Some(part) = self.parts.get_mut(&(key.file, key.part)) else {
                     return false;
                 };
@@ -234,6 +250,7 @@ impl State {
                 package,
                 manifest,
                 expires_at,
+                ..
             } => self.package(package).is_some_and(|known| {
                 let whole = known
                     .files
@@ -250,6 +267,7 @@ impl State {
             | Change::Prolong { .. }
             | Change::Expire { .. }
             | Change::Deleting { .. }
+            | Change::Forbid { .. }
             | Change::Deleted { .. }
             | Change::StageKeyring { .. }
             | Change::SwitchKeyring { .. }

@@ -10,7 +10,7 @@ use sealift_protocol::limits::CONTROL_BYTES_MAX;
 use sealift_protocol::message::Role;
 
 /// What a package counts under its grant besides its files: keyring, draft and the work of keeping it.
-const PACKAGE_BYTES: u64 = CONTROL_BYTES_MAX as u64;
+pub(crate) const PACKAGE_BYTES: u64 = CONTROL_BYTES_MAX as u64;
 const _: () = assert!(PACKAGE_BYTES == 163_840, "as in the SQL below");
 
 /// What all packages under a grant have already.
@@ -27,12 +27,31 @@ macro_rules! used {
     };
 }
 
-/// Whether a package's grant has room for so many bytes more.
-pub(super) const MAY_ADD: &str = concat!(
-    "SELECT grant_bytes_max IS NULL OR ?2 + ",
+/// What all packages of a user have already.
+macro_rules! used_by {
+    ($user:literal) => {
+        concat!(
+            "(SELECT 163840 * count(*) FROM packages u WHERE u.user = ",
+            $user,
+            ") + (SELECT coalesce(sum(f.head_bytes + f.body_bytes), 0) FROM packages u JOIN files f \
+             ON f.package = u.id WHERE u.user = ",
+            $user,
+            ")"
+        )
+    };
+}
+
+/// What a package's grant allows, and what was used of it and by the package's user.
+pub(super) const ROOM: &str = concat!(
+    "SELECT grant_bytes_max, ",
     used!("packages.grant_id"),
-    " <= grant_bytes_max FROM packages WHERE id = ?1"
+    " AS by_grant, ",
+    used_by!("packages.user"),
+    " AS by_user FROM packages WHERE id = ?1"
 );
+
+/// What all packages of a user have.
+pub(super) const USER_BYTES: &str = concat!("SELECT ", used_by!("?1"));
 
 type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
 
@@ -77,15 +96,30 @@ fn statements(change: Change) -> Vec<Query> {
                 .bind(sql(epoch.0))
                 .bind(client_id.0.to_vec()),
         ],
-        Change::Reserve { package, epoch, client_id, owner_sha256, grant, now, expires_at } => {
+        Change::Reserve {
+            package,
+            epoch,
+            client_id,
+            owner_sha256,
+            grant,
+            quota_bytes,
+            docroot,
+            sealed_by,
+            now,
+            expires_at,
+        } => {
+            let user = grant.as_ref().and_then(|grant| grant.user.clone());
             let (id, bytes_max) = grant.map(|GrantUse { id, bytes_max, .. }| (id.to_vec(), sql(bytes_max))).unzip();
             vec![
                 query(concat!(
                     "INSERT INTO packages (id, state, epoch, client_id, owner_sha256, grant_id, grant_bytes_max, \
-                     created_at, expires_at) SELECT ?1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE ?5 IS NULL \
-                     OR EXISTS (SELECT 1 FROM packages WHERE id = ?1) OR ?9 + ",
+                     created_at, expires_at, user, docroot, sealed_by) \
+                     SELECT ?1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?10, ?11, ?12 \
+                     WHERE EXISTS (SELECT 1 FROM packages WHERE id = ?1) OR ((?5 IS NULL OR ?9 + ",
                     used!("?5"),
-                    " <= ?6 ON CONFLICT (id) DO UPDATE \
+                    " <= ?6) AND (?13 IS NULL OR ?9 + ",
+                    used_by!("?10"),
+                    " <= ?13)) ON CONFLICT (id) DO UPDATE \
                      SET epoch = ?2, client_id = ?3 WHERE state = 0 AND epoch <= ?2 AND owner_sha256 = ?4",
                 ))
                 .bind(package.0.to_vec())
@@ -96,7 +130,11 @@ fn statements(change: Change) -> Vec<Query> {
                 .bind(bytes_max)
                 .bind(sql(now))
                 .bind(sql(expires_at))
-                .bind(sql(PACKAGE_BYTES)),
+                .bind(sql(PACKAGE_BYTES))
+                .bind(user)
+                .bind(docroot)
+                .bind(sealed_by)
+                .bind(quota_bytes.map(sql)),
             ]
         }
         Change::Create { package, keyring, draft_sha256, lifetime_s } => vec![
@@ -112,7 +150,7 @@ fn statements(change: Change) -> Vec<Query> {
             .bind(draft_sha256.0.to_vec())
             .bind(sql(lifetime_s)),
         ],
-        Change::AddFile { package, file } => vec![add_file(package, &file)],
+        Change::AddFile { package, file, quota_bytes } => vec![add_file(package, &file, quota_bytes)],
         Change::OpenAttempt(key) => vec![bind_key(
             query(
                 "INSERT INTO parts (package, file, part, epoch, attempt, durable) SELECT ?1, ?2, ?3, ?4, ?5, 0 \
@@ -123,9 +161,9 @@ fn statements(change: Change) -> Vec<Query> {
             ),
             key,
         )],
-        Change::Durable { key, pairs, seal } => {
+        Change::Durable { key, pairs, seal, transports } => {
             let pairs: Vec<u8> = pairs.iter().flat_map(|pair: &Pair| pair.to_bytes()).collect();
-            // The seal first: its condition is that the part is not durable yet.
+            // Seal and transport first: their condition is that the part is not durable yet.
             let keep_seal = bind_key(
                 query(
                     "UPDATE files SET seal = ?6 WHERE package = ?1 AND id = ?2 AND ?6 IS NOT NULL AND EXISTS \
@@ -145,7 +183,16 @@ fn statements(change: Change) -> Vec<Query> {
                 key,
             )
             .bind(pairs);
-            vec![keep_seal, durable]
+            let came = bind_key(
+                query(
+                    "UPDATE packages SET transports = transports | ?6 WHERE id = ?1 AND state = 1 AND epoch = ?4 \
+                     AND transports | ?6 <> transports AND EXISTS (SELECT 1 FROM parts WHERE package = ?1 \
+                     AND file = ?2 AND part = ?3 AND epoch = ?4 AND attempt = ?5 AND durable = 0)",
+                ),
+                key,
+            )
+            .bind(sql(transports.0));
+            vec![keep_seal, came, durable]
         }
         Change::Committing { package, file, part_count } => vec![
             query(
@@ -178,15 +225,17 @@ fn statements(change: Change) -> Vec<Query> {
             .bind(package.0.to_vec())
             .bind(file.0.to_vec()),
         ],
-        Change::Finish { package, manifest, expires_at } => vec![
+        Change::Finish { package, manifest, now, expires_at } => vec![
             query(
-                "UPDATE packages SET state = 2, manifest = ?2, expires_at = ?3 WHERE id = ?1 AND state = 1 \
+                "UPDATE packages SET state = 2, manifest = ?2, expires_at = ?3, finished_at = ?4 \
+                 WHERE id = ?1 AND state = 1 \
                  AND EXISTS (SELECT 1 FROM files WHERE package = ?1 AND id = ?2 AND role = 1 AND state = 2) \
                  AND NOT EXISTS (SELECT 1 FROM files WHERE package = ?1 AND state < 2)",
             )
             .bind(package.0.to_vec())
             .bind(manifest.0.to_vec())
-            .bind(sql(expires_at)),
+            .bind(sql(expires_at))
+            .bind(sql(now)),
         ],
         Change::StageKeyring { package, from, keyring, keep_until } => vec![
             bind_keyrings(
@@ -265,6 +314,9 @@ fn statements(change: Change) -> Vec<Query> {
                 .bind(package.0.to_vec())
                 .bind(sql(now)),
         ],
+        Change::Forbid { package } => vec![
+            query("UPDATE packages SET state = 3 WHERE id = ?1 AND state <> 2").bind(package.0.to_vec()),
+        ],
         Change::Deleting { package } => {
             vec![query("UPDATE packages SET state = 3 WHERE id = ?1").bind(package.0.to_vec())]
         }
@@ -279,13 +331,15 @@ fn statements(change: Change) -> Vec<Query> {
     }
 }
 
-fn add_file(package: PackageId, file: &File) -> Query {
+fn add_file(package: PackageId, file: &File, quota_bytes: Option<u64>) -> Query {
     query(concat!(
         "INSERT INTO files (package, id, number, role, head_sha256, head_bytes, body_bytes, part_bytes, state) \
          SELECT ?1, ?2, (SELECT count(*) FROM files WHERE package = ?1), ?3, ?4, ?5, ?6, ?7, ?8 \
          FROM packages WHERE id = ?1 AND state = 1 AND (grant_bytes_max IS NULL OR ?5 + ?6 + ",
         used!("packages.grant_id"),
-        " <= grant_bytes_max) ON CONFLICT DO NOTHING",
+        " <= grant_bytes_max) AND (?9 IS NULL OR ?5 + ?6 + ",
+        used_by!("packages.user"),
+        " <= ?9) ON CONFLICT DO NOTHING",
     ))
     .bind(package.0.to_vec())
     .bind(file.id.0.to_vec())
@@ -295,6 +349,7 @@ fn add_file(package: PackageId, file: &File) -> Query {
     .bind(sql(file.body_bytes))
     .bind(sql(file.part_bytes))
     .bind(state_number(file.state))
+    .bind(quota_bytes.map(sql))
 }
 
 fn bind_keyring(query: Query, package: PackageId, keyring: Keyring) -> Query {

@@ -11,9 +11,10 @@ mod changes;
 mod sqlite;
 
 use futures_util::future::BoxFuture;
-use sealift_protocol::message::{PackageState, Role};
+use sealift_protocol::message::{PackageState, Role, Transport};
 use sealift_protocol::{Attempt, ClientId, Epoch, FileId, PackageId, Pair, PartNumber, Sha256Hash};
 
+pub(crate) use changes::PACKAGE_BYTES;
 pub use sqlite::Sqlite;
 
 /// The records failed. The cause is logged; nobody outside can do anything about it.
@@ -27,8 +28,14 @@ pub trait Records: Send + Sync + 'static {
     fn apply(&self, change: Change) -> BoxFuture<'_, Result<bool, RecordsError>>;
     /// Everything known of a package, but for pairs.
     fn package(&self, package: PackageId) -> BoxFuture<'_, Result<Option<Package>, RecordsError>>;
-    /// Whether the package's grant has room for so many bytes more.
-    fn may_add(&self, package: PackageId, bytes: u64) -> BoxFuture<'_, Result<bool, RecordsError>>;
+    /// How many bytes more the package's grant and its user have room for.
+    fn room(
+        &self,
+        package: PackageId,
+        quota_bytes: Option<u64>,
+    ) -> BoxFuture<'_, Result<Room, RecordsError>>;
+    /// How many bytes all packages of a user have together, counted as for [`Records::room`].
+    fn user_bytes(&self, user: String) -> BoxFuture<'_, Result<u64, RecordsError>>;
     /// A durable part's attempt and pairs.
     fn pairs(
         &self,
@@ -63,8 +70,56 @@ pub struct Package {
     pub draft_sha256: Option<Sha256Hash>,
     /// The manifest, once finished.
     pub manifest: Option<FileId>,
+    /// The configuration's user that its grant named.
+    pub user: Option<String>,
+    /// Name of the docroot that keeps it, for as long as it lives.
+    pub docroot: String,
+    /// The client that created it, in its own words.
+    pub sealed_by: Option<String>,
+    /// What its durable parts came over.
+    pub transports: Transports,
+    /// When it was finished, in seconds since 1970.
+    pub finished_at: Option<u64>,
     /// The files in the order they were added.
     pub files: Vec<File>,
+}
+
+/// A set of transports, a bit for each.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Transports(pub u64);
+
+impl Transports {
+    /// Every transport, in the order of its bit, which never changes.
+    const ALL: [Transport; 2] = [Transport::WebTransport, Transport::WebSocket];
+
+    /// One transport.
+    #[must_use]
+    pub fn of(transport: Transport) -> Self {
+        match Self::ALL.iter().position(|known| *known == transport) {
+            Some(bit) => Self(1 << bit),
+            None => Self(0),
+        }
+    }
+
+    /// Adds one.
+    pub fn add(&mut self, transport: Transport) {
+        self.0 |= Self::of(transport).0;
+    }
+
+    /// Those that are in the set.
+    pub fn iter(self) -> impl Iterator<Item = Transport> {
+        let known = Self::ALL.into_iter().enumerate();
+        known.filter_map(move |(bit, transport)| (self.0 >> bit & 1 == 1).then_some(transport))
+    }
+}
+
+/// How many bytes more may be added.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Room {
+    /// Under the package's grant.
+    pub grant: u64,
+    /// By its user.
+    pub user: u64,
 }
 
 /// A keyring as recorded.
@@ -153,6 +208,12 @@ pub enum Change {
         owner_sha256: Sha256Hash,
         /// Under which grant.
         grant: Option<GrantUse>,
+        /// What all packages of the grant's user may have together.
+        quota_bytes: Option<u64>,
+        /// Name of the docroot that keeps it.
+        docroot: String,
+        /// The client, in its own words.
+        sealed_by: Option<String>,
         /// Now, in seconds since 1970.
         now: u64,
         /// When an unfinished package expires.
@@ -175,6 +236,8 @@ pub enum Change {
         package: PackageId,
         /// The file.
         file: File,
+        /// What all packages of its user may have together.
+        quota_bytes: Option<u64>,
     },
     /// An attempt is open (S1). Condition: epoch current, file receiving, part not durable.
     OpenAttempt(AttemptKey),
@@ -186,6 +249,8 @@ pub enum Change {
         pairs: Vec<Pair>,
         /// The seal, if it is the last part.
         seal: Option<[u8; 48]>,
+        /// What it came over.
+        transports: Transports,
     },
     /// No part is taken any more (S5). Condition: all parts durable, or already committing.
     Committing {
@@ -216,6 +281,8 @@ pub enum Change {
         package: PackageId,
         /// The manifest.
         manifest: FileId,
+        /// Now, in seconds since 1970.
+        now: u64,
         /// When it expires, in seconds since 1970.
         expires_at: u64,
     },
@@ -275,6 +342,11 @@ pub enum Change {
         /// Now, in seconds since 1970.
         now: u64,
     },
+    /// Deletion begins because a new policy forbids it. Condition: unfinished, or deletion has begun before.
+    Forbid {
+        /// The package.
+        package: PackageId,
+    },
     /// Deletion begins: from now on the package is as good as gone.
     Deleting {
         /// The package.
@@ -303,7 +375,7 @@ pub struct AttemptKey {
 }
 
 /// Under which grant a package is created.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct GrantUse {
     /// Names the grant.
     pub id: [u8; 16],
@@ -311,4 +383,6 @@ pub struct GrantUse {
     pub bytes_max: u64,
     /// Until when a package may be begun, in seconds since 1970.
     pub expires_at: u64,
+    /// The configuration's user whose packages these are.
+    pub user: Option<String>,
 }

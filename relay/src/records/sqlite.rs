@@ -19,13 +19,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::changes::{self, sql};
-use super::{Change, DurablePart, File, FileState, Keyring, Package, Records, RecordsError};
+use super::{
+    Change, DurablePart, File, FileState, Keyring, Package, Records, RecordsError, Room, Transports,
+};
 
 /// The schema's versions, in order. A new one is added at the end; none is ever changed.
 const SCHEMA: &[&str] = &[
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
 ];
 
 /// Most changes in one transaction.
@@ -283,14 +286,38 @@ impl Records for Sqlite {
         Box::pin(self.load(package))
     }
 
-    fn may_add(&self, package: PackageId, bytes: u64) -> BoxFuture<'_, Result<bool, RecordsError>> {
+    fn room(
+        &self,
+        package: PackageId,
+        quota_bytes: Option<u64>,
+    ) -> BoxFuture<'_, Result<Room, RecordsError>> {
         Box::pin(async move {
-            let held: Option<bool> = query_scalar(changes::MAY_ADD)
+            let row = query(changes::ROOM)
                 .bind(package.0.to_vec())
-                .bind(sql(bytes))
                 .fetch_optional(&self.readers)
                 .await?;
-            Ok(held.unwrap_or(false))
+            let left = |limit: Option<i64>, used: i64| {
+                limit.map_or(u64::MAX, |limit| {
+                    u64::try_from(limit.saturating_sub(used)).unwrap_or(0)
+                })
+            };
+            let Some(row) = row else {
+                return Ok(Room { grant: 0, user: 0 });
+            };
+            Ok(Room {
+                grant: left(row.try_get("grant_bytes_max")?, row.try_get("by_grant")?),
+                user: left(quota_bytes.map(sql), row.try_get("by_user")?),
+            })
+        })
+    }
+
+    fn user_bytes(&self, user: String) -> BoxFuture<'_, Result<u64, RecordsError>> {
+        Box::pin(async move {
+            let bytes: i64 = query_scalar(changes::USER_BYTES)
+                .bind(user)
+                .fetch_one(&self.readers)
+                .await?;
+            Ok(u64::try_from(bytes).unwrap_or(0))
         })
     }
 
@@ -473,6 +500,13 @@ fn read_package(row: &SqliteRow) -> Result<Package, RecordsError> {
         keyring,
         draft_sha256: optional(row, "draft_sha256")?.map(Sha256Hash),
         manifest: optional(row, "manifest")?.map(FileId),
+        user: row.try_get("user")?,
+        docroot: row.try_get("docroot")?,
+        sealed_by: row.try_get("sealed_by")?,
+        transports: Transports(number(row, "transports")?),
+        finished_at: row
+            .try_get::<Option<i64>, _>("finished_at")?
+            .and_then(|at| u64::try_from(at).ok()),
         files: Vec::new(),
     })
 }
@@ -541,6 +575,9 @@ mod tests {
             client_id: ClientId([1; 16]),
             owner_sha256: Sha256Hash([1; 32]),
             grant: None,
+            quota_bytes: None,
+            docroot: "default".to_owned(),
+            sealed_by: None,
             now: 1,
             expires_at: 100,
         }

@@ -1,0 +1,109 @@
+//! The protection report: what the relay can say of how a package is protected. A client shows it beside what it
+//! has checked itself; nothing here is proof of anything to it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use sealift_protocol::Code;
+use sealift_protocol::format::{Keyring, SlotKind};
+use sealift_protocol::limits::KEYRING_BYTES_MAX;
+use serde::Serialize;
+
+use crate::api::{ApiError, known};
+use crate::attempt::storage_code;
+use crate::relay::Relay;
+use crate::{metrics, names};
+
+/// The report. Times are seconds since 1970.
+#[derive(Serialize)]
+pub(crate) struct Report {
+    /// The client that created the package, in its own words.
+    sealed_by: Option<String>,
+    /// What its parts came over.
+    transports: Vec<&'static str>,
+    /// Name of the docroot that keeps it.
+    docroot: String,
+    storage: Storage,
+    keyring_generation: u64,
+    /// What opens each slot of the current keyring.
+    slots: Vec<String>,
+    /// What a try costs at each slot with a password.
+    kdf: Vec<Kdf>,
+    created_at: u64,
+    finished_at: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Storage {
+    /// `file` or `s3`.
+    kind: &'static str,
+    /// Server-side encryption as the storage showed it; null where there is none or nothing was verified.
+    sse: Option<Sse>,
+}
+
+#[derive(Serialize)]
+struct Sse {
+    algorithm: String,
+    key: Option<String>,
+    verified_at: u64,
+}
+
+#[derive(Serialize)]
+struct Kdf {
+    algorithm: &'static str,
+    memory_kib: u32,
+    passes: u16,
+    parallelism: u8,
+}
+
+/// The report of a package.
+pub(crate) async fn get(
+    State(relay): State<Arc<Relay>>,
+    Path(id): Path<String>,
+) -> Result<Json<Report>, ApiError> {
+    let (id, package) = known(&relay, &id, None).await?;
+    let record = package.keyring.ok_or(ApiError(Code::NotComplete))?;
+    let name = names::keyring_of(id, &record).map_err(|_| ApiError(Code::Internal))?;
+    let docroot = &relay.storage.docroot;
+    let bytes = docroot.get(&name, KEYRING_BYTES_MAX).await;
+    let bytes = bytes.map_err(|error| ApiError(storage_code(&error)))?;
+    let keyring = Keyring::parse(&bytes).map_err(|_| ApiError(Code::StorageFailed))?;
+    let kinds: Vec<SlotKind> = keyring.slots().map(|slot| slot.kind).collect();
+    Ok(Json(Report {
+        sealed_by: package.sealed_by,
+        transports: package.transports.iter().map(metrics::word).collect(),
+        docroot: package.docroot,
+        storage: Storage {
+            kind: docroot.kind(),
+            sse: None,
+        },
+        keyring_generation: record.generation,
+        slots: kinds.iter().copied().map(slot).collect(),
+        kdf: kinds.into_iter().filter_map(kdf).collect(),
+        created_at: package.created_at,
+        finished_at: package.finished_at,
+    }))
+}
+
+fn slot(kind: SlotKind) -> String {
+    match kind {
+        SlotKind::Password { link: false, .. } => "password".to_owned(),
+        SlotKind::Password { link: true, .. } => "password+link".to_owned(),
+        SlotKind::Link => "link".to_owned(),
+        SlotKind::Recipient => "recipient".to_owned(),
+        SlotKind::Unknown(number) => format!("unknown:{number}"),
+    }
+}
+
+fn kdf(kind: SlotKind) -> Option<Kdf> {
+    let SlotKind::Password { cost, .. } = kind else {
+        return None;
+    };
+    Some(Kdf {
+        algorithm: "argon2id",
+        memory_kib: cost.memory_kib,
+        passes: cost.passes,
+        parallelism: cost.parallelism,
+    })
+}
