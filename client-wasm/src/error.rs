@@ -20,9 +20,9 @@ impl JsError {
         Self(error.into())
     }
 
-    /// An error with the code's own sentence.
+    /// An error whose sentence is the code's own, which the page has too: here it would be carried twice.
     pub fn code(code: Code) -> Self {
-        Self::new(code.as_str(), code.sentence())
+        Self::new(code.as_str(), "")
     }
 }
 
@@ -36,9 +36,12 @@ impl From<sealift_envelope::Error> for JsError {
     fn from(error: sealift_envelope::Error) -> Self {
         match error {
             // The one whose sentence says more than its code: where.
-            sealift_envelope::Error::DamagedContent { .. } => {
-                Self::new(error.code(), &sentence(&error.to_string()))
-            }
+            sealift_envelope::Error::DamagedContent { segment, position } => Self::new(
+                error.code(),
+                &format!(
+                    "Segment {segment} (byte {position} of the body) was damaged or changed; fetch it again."
+                ),
+            ),
             _ => Self::code(Code::parse(error.code())),
         }
     }
@@ -67,13 +70,4 @@ impl From<JsError> for JsValue {
     fn from(error: JsError) -> Self {
         error.0
     }
-}
-
-/// A sentence out of an error's text, which starts small and has no full stop.
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    chars
-        .next()
-        .map(|first| first.to_uppercase().chain(chars).chain(['.']).collect())
-        .unwrap_or_default()
 }
