@@ -1,7 +1,10 @@
 //! `sealift-relay config …`: looks at a configuration without starting anything.
 
+use std::path::PathBuf;
+
 use anyhow::anyhow;
 use clap::Subcommand;
+use sealift_config::aspera::{ImportSources, import};
 
 use crate::flags::Flags;
 use crate::reload;
@@ -26,6 +29,18 @@ pub enum ConfigCommand {
     },
     /// Prints a commented sealift.toml with every setting and its default.
     Example,
+    /// Makes a sealift.toml of an Aspera configuration; says what it took, what it did not need, and what is missing here.
+    Import {
+        /// The original's main file.
+        #[arg(long, value_name = "FILE")]
+        aspera_conf: PathBuf,
+        /// The original's system-wide settings of S3 docroots.
+        #[arg(long, value_name = "FILE")]
+        s3_properties: Option<PathBuf>,
+        /// The new file. It must not be there yet.
+        #[arg(long, value_name = "FILE", default_value = "sealift.toml")]
+        output: PathBuf,
+    },
 }
 
 /// Runs one.
@@ -52,5 +67,20 @@ pub fn config(command: ConfigCommand) -> anyhow::Result<String> {
             })
         }
         ConfigCommand::Example => Ok(sealift_config::example()),
+        ConfigCommand::Import {
+            aspera_conf,
+            s3_properties,
+            output,
+        } => {
+            let sources = ImportSources {
+                aspera_conf,
+                s3_properties,
+            };
+            let report = import(&sources, &output)?;
+            Ok(format!(
+                "{report}{} is written; read it, then start the relay with --config\n",
+                output.display()
+            ))
+        }
     }
 }

@@ -88,10 +88,13 @@ fn argument(key: &'static Key<Settings>) -> Arg {
     let default = default.map_or_else(String::new, |text| format!(" [default: {text}]"));
     let argument = Arg::new(key.name).help(help.join(" ") + &default);
     let argument = match key.name {
+        // Everybody on the machine can read command lines.
+        name if key.secret => argument.long(format!("{}-file", name.replace('_', "-"))),
         HOSTS => argument.long("host").action(ArgAction::Append),
         name => argument.long(name.replace('_', "-")),
     };
     match key.shape {
+        _ if key.secret => argument.value_name("FILE"),
         Shape::Switch => argument
             .value_name("BOOL")
             .num_args(0..=1)
@@ -132,11 +135,16 @@ impl FromArgMatches for Flags {
                 .map(|texts| texts.map(String::as_str).collect())
                 .unwrap_or_default();
             if !texts.is_empty() {
+                let name = if key.secret {
+                    format!("{}_file", key.name)
+                } else {
+                    key.name.to_owned()
+                };
                 let flag = match key.name {
                     HOSTS => "--host".to_owned(),
-                    name => format!("--{}", name.replace('_', "-")),
+                    _ => format!("--{}", name.replace('_', "-")),
                 };
-                self.flags.push(setting(key.name, &flag, texts.join(",")));
+                self.flags.push(setting(&name, &flag, texts.join(",")));
             }
         }
         if let Some(url) = matches.get_one::<String>(DOCROOT) {
@@ -218,6 +226,16 @@ mod tests {
             errors.to_string(),
             "--listen: `listen` must be an address and a port, such as 127.0.0.1:8080"
         );
+    }
+
+    #[test]
+    fn secrets_come_from_files_never_from_the_command_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "a long random text\n").unwrap();
+        let line = format!("serve --metrics-token-file {}", file.path().display());
+        let token = loaded(&line).unwrap().config.settings.metrics_token;
+        assert_eq!(token.expose(), "a long random text");
+        assert!(Only::try_parse_from(["serve", "--metrics-token", "abc"]).is_err());
     }
 
     #[test]

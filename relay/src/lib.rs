@@ -14,6 +14,7 @@
 //! Start with [`start`], then read [`store`].
 
 mod api;
+pub mod asconfigurator;
 mod attempt;
 mod budget;
 mod certificates;
@@ -22,9 +23,11 @@ mod clock;
 pub mod configure;
 mod connections;
 pub mod control;
+mod docroots;
 mod door;
 mod download;
 mod exporter;
+pub mod docroot_command;
 pub mod flags;
 mod grant;
 mod grants;
@@ -52,6 +55,7 @@ mod routes;
 mod serve;
 mod stall;
 mod store;
+mod sweep;
 mod websocket;
 mod webtransport;
 

@@ -6,9 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
+use sealift_relay::asconfigurator::{AsconfiguratorArguments, asconfigurator};
 use sealift_relay::configure::{ConfigCommand, config};
+use sealift_relay::docroot_command::{DocrootCommand, docroot};
 use sealift_relay::flags::Flags;
-use sealift_relay::{GrantArguments, control, grant, logs, reload, start};
+use sealift_relay::{GrantArguments, control, grant, logs, reload, routes, start};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Takes sealed files over WebTransport and WebSocket, keeps them, and hands them out. It cannot open them.
@@ -28,6 +30,13 @@ enum Command {
     /// Shows or checks the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Tries a docroot: everything that the relay will do with it.
+    #[command(subcommand)]
+    Docroot(DocrootCommand),
+    /// Changes sealift.toml by a command of Aspera's asconfigurator.
+    Asconfigurator(AsconfiguratorArguments),
+    /// Prints every way into the relay, and what each may store.
+    Routes,
     /// Makes the running relay read its configuration again.
     Reload(Place),
 }
@@ -48,6 +57,11 @@ fn main() -> ExitCode {
         Command::Serve(flags) => serve(&flags),
         Command::Grant(arguments) => grant(&arguments).and_then(|link| print(&link)),
         Command::Config(command) => config(command).and_then(|text| print(text.trim_end())),
+        Command::Asconfigurator(arguments) => {
+            asconfigurator(arguments).and_then(|text| print(&text))
+        }
+        Command::Routes => print_routes(),
+        Command::Docroot(command) => check_docroots(command),
         Command::Reload(place) => ask_for_reload(place),
     };
     match result {
@@ -118,6 +132,24 @@ async fn ask_for_reload(place: Place) -> anyhow::Result<()> {
         print("nothing differs; certificates were read again")?;
     }
     Ok(())
+}
+
+fn print_routes() -> anyhow::Result<()> {
+    print(
+        "over         method  path                                       needs                        stores",
+    )?;
+    routes()
+        .iter()
+        .try_for_each(|route| print(route.to_string().trim_end()))
+}
+
+fn check_docroots(command: DocrootCommand) -> anyhow::Result<()> {
+    let (text, ok) = docroot(command)?;
+    print(&text)?;
+    if ok {
+        return Ok(());
+    }
+    bail!("a docroot cannot be used as it is; see above")
 }
 
 fn print(line: &str) -> anyhow::Result<()> {

@@ -61,6 +61,17 @@ fn listening(loaded: &Loaded, errors: &mut Vec<ConfigError>) {
         let text = "`webtransport_public_port` is of no use with `webtransport = false`: remove it";
         wrong("webtransport_public_port", text.to_owned());
     }
+    if let Some(address) = settings
+        .metrics_listen
+        .filter(|address| !address.ip().is_loopback())
+    {
+        let text = format!(
+            "metrics are for this machine: {address} can be reached from others; write 127.0.0.1:{}, or set \
+             metrics_token and read /metrics of the main address",
+            address.port()
+        );
+        wrong("metrics_listen", text);
+    }
     let beyond = !settings.listen.ip().is_loopback();
     if beyond && settings.tls_cert.is_none() && !settings.tls_at_proxy {
         wrong(

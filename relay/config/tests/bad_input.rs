@@ -141,6 +141,11 @@ const WRONG: &[(&str, &str)] = &[
         "sealift.toml:2: `webtransport_public_port` is of no use with `webtransport = false`: remove it",
     ),
     (
+        "metrics_listen = \"0.0.0.0:9100\"\n",
+        "sealift.toml:1: metrics are for this machine: 0.0.0.0:9100 can be reached from others; write \
+         127.0.0.1:9100, or set metrics_token and read /metrics of the main address",
+    ),
+    (
         "hosts = \"one.example\"\n",
         "sealift.toml:1: `hosts` must be a list of texts, such as [\"one\", \"two\"]",
     ),
