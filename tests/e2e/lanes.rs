@@ -83,3 +83,31 @@ fn the_number_of_lanes_can_be_capped() {
     // The question what the relay takes, and one lane.
     assert_eq!(connections, 2);
 }
+
+#[test]
+fn a_lane_that_closes_while_nothing_can_be_written_is_noticed() {
+    let (mut relay, dir) = (Relay::start(), folder());
+    let file = write_random(dir.path().join("a.bin"), BYTES, 1);
+    let link = Link::to(relay.address());
+    link.throttle(15_000_000);
+    let command = sending(&link.url(), &[&file]).args(["--lanes", "1"]);
+    let mut running = command.start();
+    wait_for(&link, 10_000_000, &mut running);
+    link.stall_sending(true);
+    // Until every buffer on the way is full and the write waits.
+    thread::sleep(Duration::from_secs(2));
+    let before = link.accepted();
+    relay.kill();
+    relay.start_again();
+    // A new lane comes although the old one's write has not returned.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while link.accepted() == before && running.is_running() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(link.accepted() > before, "the close was not noticed");
+    link.stall_sending(false);
+    link.throttle(0);
+    let outcome = running.wait();
+    assert_eq!(outcome.exit_code, 0, "{outcome:?}");
+    progress_only_grows(&outcome);
+}

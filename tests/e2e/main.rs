@@ -6,6 +6,7 @@
 
 mod authority;
 mod bodies;
+mod causes;
 mod exchange;
 mod hostile_names;
 mod interruption;
@@ -13,6 +14,7 @@ mod kills;
 mod lanes;
 mod lifetime;
 mod memory;
+mod offline;
 mod pipes;
 mod policy;
 mod recipients;

@@ -218,6 +218,25 @@ fn f6_an_open_length_stream_that_lost_its_end_is_cut_short() {
 }
 
 #[test]
+fn p2_a_pipe_whose_seal_does_not_fit_ends_with_an_error_and_withholds_its_end() {
+    let plain: Vec<u8> = (0..1_200_000u32).map(|n| (n % 251) as u8).collect();
+    let mut sealed = Sealift::plain("encrypt")
+        .arg("-")
+        .password(PASSWORD)
+        .stdin(plain.clone())
+        .succeeds()
+        .stdout;
+    let last = sealed.len() - 1;
+    sealed[last] ^= 1;
+    let opened = Sealift::plain("decrypt")
+        .args(["-", "-o", "-"])
+        .password(PASSWORD)
+        .stdin(sealed)
+        .fails_with(11);
+    assert!(opened.stdout.len() < plain.len() && plain.starts_with(&opened.stdout));
+}
+
+#[test]
 fn an_existing_file_is_never_replaced_unasked() {
     let dir = folder();
     write_random(dir.path().join("x"), 10, 1);

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 const PIECE_BYTES: usize = 16 * 1024;
+const RECORDED_BYTES_MAX: usize = 1 << 20;
 const TICK: Duration = Duration::from_millis(5);
 
 #[derive(Default)]
@@ -15,6 +16,10 @@ struct State {
     connections: Mutex<Vec<TcpStream>>,
     down: AtomicBool,
     stalled: AtomicBool,
+    /// Only from client to relay.
+    sending_stalled: AtomicBool,
+    /// The beginning of what clients sent.
+    requests: Mutex<Vec<u8>>,
     ended: AtomicBool,
     /// 0 is without limit.
     bytes_per_second: AtomicU64,
@@ -51,8 +56,8 @@ impl Link {
                 shared.accepted.fetch_add(1, SeqCst);
                 shared.keep(&connection);
                 shared.keep(&onward);
-                carry(&shared, &connection, &onward);
-                carry(&shared, &onward, &connection);
+                carry(&shared, &connection, &onward, true);
+                carry(&shared, &onward, &connection, false);
             }
         });
         Self { address, state }
@@ -84,6 +89,19 @@ impl Link {
     /// Keeps connections open but carries nothing, as a sleeping router does.
     pub fn stall(&self, stalled: bool) {
         self.state.stalled.store(stalled, SeqCst);
+    }
+
+    /// Keeps connections open and carries nothing from client to relay; what the relay says, and that
+    /// it closes a connection, still arrives.
+    pub fn stall_sending(&self, stalled: bool) {
+        self.state.sending_stalled.store(stalled, SeqCst);
+    }
+
+    /// The first megabyte of what clients sent over this link, as text.
+    pub fn requests(&self) -> String {
+        let requests = self.state.requests.lock();
+        let requests = requests.unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&requests).into_owned()
     }
 
     /// Carries about so many bytes a second in each connection and direction; 0 is without limit.
@@ -118,6 +136,17 @@ impl State {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn is_stalled(&self, sending: bool) -> bool {
+        let stalled = self.stalled.load(SeqCst) || (sending && self.sending_stalled.load(SeqCst));
+        stalled && !self.ended.load(SeqCst)
+    }
+
+    fn record(&self, sent: &[u8]) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = RECORDED_BYTES_MAX.saturating_sub(requests.len());
+        requests.extend_from_slice(&sent[..sent.len().min(room)]);
+    }
+
     fn keep(&self, connection: &TcpStream) {
         if let Ok(clone) = connection.try_clone() {
             self.lock().push(clone);
@@ -126,7 +155,7 @@ impl State {
 }
 
 /// Copies one direction on a thread of its own, until either side closes.
-fn carry(state: &Arc<State>, from: &TcpStream, to: &TcpStream) {
+fn carry(state: &Arc<State>, from: &TcpStream, to: &TcpStream, sending: bool) {
     let state = Arc::clone(state);
     let (Ok(mut from), Ok(mut to)) = (from.try_clone(), to.try_clone()) else {
         return;
@@ -134,8 +163,11 @@ fn carry(state: &Arc<State>, from: &TcpStream, to: &TcpStream) {
     thread::spawn(move || {
         let mut piece = vec![0; PIECE_BYTES];
         while let Ok(count) = from.read(&mut piece) {
-            while state.stalled.load(SeqCst) && !state.ended.load(SeqCst) {
+            while state.is_stalled(sending) {
                 thread::sleep(TICK);
+            }
+            if sending {
+                state.record(&piece[..count]);
             }
             if count == 0 || to.write_all(&piece[..count]).is_err() {
                 break;
@@ -145,6 +177,11 @@ fn carry(state: &Arc<State>, from: &TcpStream, to: &TcpStream) {
             if rate > 0 {
                 thread::sleep(Duration::from_secs_f64(count as f64 / rate as f64));
             }
+        }
+        if state.sending_stalled.load(SeqCst) && !sending {
+            // The other direction is still stalled, not closed: only the end of this one is told.
+            let _already_closed = to.shutdown(Shutdown::Write);
+            return;
         }
         let _already_closed = to.shutdown(Shutdown::Both);
         let _already_closed = from.shutdown(Shutdown::Both);

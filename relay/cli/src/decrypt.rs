@@ -7,7 +7,9 @@ use std::fs::File;
 use std::io::{self, BufReader};
 
 use sealift_envelope::{FileOpener, Manifest, OpeningKey, StreamOpener};
-use sealift_protocol::format::{FormatError, Head, Keyring, Role, head_bytes, keyring_bytes};
+use sealift_protocol::format::{
+    FormatError, HEAD_MAGIC, Head, Keyring, Role, head_bytes, keyring_bytes,
+};
 use sealift_protocol::link::{Fragment, Link, LinkSecret, Pin};
 use sealift_protocol::{Code, PackageId};
 use serde_json::json;
@@ -150,7 +152,7 @@ fn open_files(
     for file in 0..contents.manifest().files.len() {
         contents.check_free(file)?;
     }
-    while let Some(head) = read_piece(source, head_bytes)? {
+    while let Some(head) = read_piece(source, next_head_bytes)? {
         let opener = FileOpener::new(key, &head)?;
         let sealed = contents.find(&opener)?;
         contents.write_sealed(sealed, &opener, source, run)?;
@@ -189,6 +191,20 @@ fn open_stream(
             run.progress.add(count as u64);
         }
     })
+}
+
+/// Length of a head that follows a whole sealed file: what does not begin like one, as far as it goes,
+/// is not the beginning of something that was cut.
+fn next_head_bytes(first: &[u8]) -> Result<u32, FormatError> {
+    if first
+        .iter()
+        .zip(HEAD_MAGIC)
+        .all(|(byte, magic)| *byte == magic)
+    {
+        head_bytes(first)
+    } else {
+        Err(FormatError::TrailingBytes)
+    }
 }
 
 /// Nothing may follow the last piece.

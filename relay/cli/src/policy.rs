@@ -180,6 +180,17 @@ mod tests {
     }
 
     #[test]
+    fn k4_a_policy_that_names_recipients_adds_none() {
+        // What is not known is not read: there is no way from here to a key.
+        let policy = policy(serde_json::json!({
+            "uploads_open": true, "recipients": ["sealift1…"], "recovery": "sealift1…",
+            "protection": { "mode": "off", "recipients": ["sealift1…"] },
+        }));
+        policy.check(false, false).unwrap();
+        assert!(!policy.password_required());
+    }
+
+    #[test]
     fn the_originals_rule_is_understood() {
         let aspera = policy(serde_json::json!({
             "uploads_open": true,

@@ -110,3 +110,92 @@ pub(crate) fn read_vec(source: &mut dyn Source, count: u64) -> Result<Vec<u8>> {
         .map_err(|error| unreadable(&error))?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Cause;
+    use crate::pipeline::Workers;
+    use crate::progress::Progress;
+    use crate::protection::{random, rng};
+    use crate::stop::Stop;
+    use crate::terminal::{Terminal, Voice};
+    use sealift_envelope::{FileSealer, Metadata, PackageKey};
+    use sealift_protocol::format::Role;
+    use sealift_protocol::{FileId, PackageId};
+
+    /// A file and its body.
+    fn sealed(bytes: usize) -> (FileOpener, Vec<u8>, Vec<u8>) {
+        let key = PackageKey::generate(PackageId(random()), &mut rng());
+        let metadata = Metadata {
+            path: "a".to_owned(),
+            ..Metadata::unnamed(bytes as u64)
+        };
+        let id = FileId(random());
+        let (sealer, head) = FileSealer::new(&key, id, Role::File, &metadata, &mut rng()).unwrap();
+        let plain: Vec<u8> = (0..bytes).map(|n| (n % 251) as u8).collect();
+        let (mut body, mut pairs) = (Vec::new(), SealBuilder::new());
+        for index in 0..sealer.geometry().segment_count() {
+            let range = sealer.source_range(index);
+            let piece = &plain[range.start as usize..range.end as usize];
+            let pair = sealer.seal_segment(index, piece, &mut rng(), &mut body);
+            pairs.push(&pair.unwrap());
+        }
+        body.extend(sealer.seal(pairs).unwrap());
+        (FileOpener::new(&key, &head).unwrap(), plain, body)
+    }
+
+    /// What comes out, with a seal that the caller judges.
+    fn opened(
+        opener: &FileOpener,
+        mut body: &[u8],
+        accept: impl FnOnce(&Seal) -> Result<()>,
+    ) -> (Vec<u8>, Result<()>) {
+        let quiet = Terminal::new(Voice {
+            json: false,
+            quiet: true,
+            no_progress: true,
+        });
+        let (stop, progress) = (Stop::never(), Progress::new(&quiet, "Opening", None));
+        let mut out = Vec::new();
+        let run = Run {
+            workers: Workers::new(Some(2)),
+            progress: &progress,
+            stop: &stop,
+        };
+        let write = |_: &Pair, plain: &[u8]| {
+            out.extend_from_slice(plain);
+            Ok(())
+        };
+        let result = open_body(opener, &[], &mut body, write, accept, run);
+        (out, result)
+    }
+
+    #[test]
+    fn p2_the_end_is_handed_out_after_the_seal_was_accepted() {
+        // The last: only padding in the last segment, so that the end lies one before it.
+        for bytes in [0, 1, 524_256, 1_200_000, 20_971_600] {
+            let (opener, plain, body) = sealed(bytes);
+            let (out, result) = opened(&opener, &body, |_| Ok(()));
+            result.unwrap();
+            assert!(out == plain, "{bytes}");
+
+            // Verified, but not the one that the manifest pins.
+            let refuse = |_: &Seal| Err(Failure::shared(Code::ContentMismatch));
+            let (out, result) = opened(&opener, &body, refuse);
+            assert_eq!(result.unwrap_err().code, "content_mismatch");
+            assert!(plain.starts_with(&out));
+            assert!(bytes == 0 || out.len() < bytes, "{bytes}: its end came out");
+        }
+    }
+
+    #[test]
+    fn p2_a_bad_seal_keeps_the_end_back() {
+        let (opener, plain, mut body) = sealed(1_200_000);
+        let last = body.len() - 1;
+        body[last] ^= 1;
+        let (out, result) = opened(&opener, &body, |_| Ok(()));
+        assert_eq!(result.unwrap_err().cause, Cause::Damaged);
+        assert!(out.len() < plain.len() && plain.starts_with(&out));
+    }
+}
