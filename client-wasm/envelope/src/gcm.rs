@@ -21,7 +21,7 @@ pub(crate) use native::{decrypt, encrypt};
 pub(crate) use portable::{decrypt, encrypt};
 
 #[cfg(any(test, not(feature = "native")))]
-mod portable {
+pub(crate) mod portable {
     use aes_gcm::{AeadInOut as _, Aes256Gcm, KeyInit as _};
     use zeroize::Zeroize as _;
 
@@ -58,7 +58,7 @@ mod portable {
 }
 
 #[cfg(feature = "native")]
-mod native {
+pub(crate) mod native {
     use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
     use zeroize::Zeroize as _;
 

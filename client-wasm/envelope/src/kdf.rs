@@ -27,11 +27,11 @@ pub(crate) fn extract(salt: &[u8], material: &[u8]) -> Zeroizing<[u8; HASH_BYTES
     Zeroizing::new(hmac(salt, &[material]))
 }
 
-/// HKDF-Expand to `N` bytes, with the concatenation of `info` as context.
+/// HKDF-Expand to `N` bytes (at most 255 hashes), with the concatenation of `info` as context.
 pub(crate) fn expand<const N: usize>(key: &[u8], info: &[&[u8]]) -> Zeroizing<[u8; N]> {
     let mut out = Zeroizing::new([0; N]);
     let mut block = [0; HASH_BYTES];
-    for (number, chunk) in (1u8..).zip(out.chunks_mut(HASH_BYTES)) {
+    for (number, chunk) in (1u8..=255).zip(out.chunks_mut(HASH_BYTES)) {
         let counter = [number];
         let previous: &[u8] = if number == 1 { &[] } else { &block };
         let mut parts = Vec::with_capacity(info.len() + 2);

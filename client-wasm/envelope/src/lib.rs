@@ -51,6 +51,8 @@ mod sealer;
 #[cfg(test)]
 mod spec_example;
 mod stream;
+#[cfg(test)]
+mod wycheproof;
 
 pub use draft::{Draft, DraftEntry};
 pub use error::Error;
