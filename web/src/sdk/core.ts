@@ -11,12 +11,18 @@ export async function startCore(role: CoreRole): Promise<{ worker: Worker; modul
   return { worker, module };
 }
 
-/** One question to a key worker of its own. */
-export async function askKdf<T>(name: string, argument: unknown): Promise<T> {
+/** A worker for keys. Whoever starts it ends it, which gives Argon2's memory back and is how a derivation is called off. */
+export async function startKdf(): Promise<Caller> {
   const { worker, module } = await startCore('kdf');
   const kdf = new Caller(worker);
+  await kdf.call('start', module);
+  return kdf;
+}
+
+/** One question to a key worker of its own. */
+export async function askKdf<T>(name: string, argument: unknown): Promise<T> {
+  const kdf = await startKdf();
   try {
-    await kdf.call('start', module);
     return await kdf.call<T>(name, argument);
   } finally {
     kdf.end();

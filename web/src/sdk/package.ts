@@ -2,16 +2,16 @@
  * Opens a package, from a link or from `.sealift` files on this computer.
  *
  * A link is opened by fetching the package's keyring and its manifest, nothing else; content is fetched when it is
- * downloaded. Keys stay in the package's own worker.
+ * downloaded. Keys stay in workers: one opens the keyring and ends, the package's own one keeps the key.
  */
 import { Caller } from '../worker/calls';
 import type { KeyringNeeds, ReceiveLink } from '../worker/kdf-answers';
-import type { Layout, ManifestAnswer, ManifestFile, SealedPlace, UnlockOrder } from '../worker/open-messages';
-import { askKdf, startCore, withoutQuery } from './core';
+import type { Layout, ManifestAnswer, ManifestFile, SealedPlace } from '../worker/open-messages';
+import { askKdf, startCore, startKdf, withoutQuery } from './core';
 import { DownloadJob, type Listed } from './download';
 import { checkEnvironment } from './environment';
 import { SealiftError } from './error';
-import { recipientsCode } from './recipients';
+import { startRecipients } from './recipients';
 import { ask, fileUrl, KEYRING_BYTES_MAX, packageInfo, readAtMost } from './relay';
 import { clearStaging } from './saving';
 import { checkGeneration, rememberGeneration } from './seen';
@@ -90,18 +90,19 @@ export class Package {
    */
   async unlock({ password, identity }: Credential = {}, options: { signal?: AbortSignal } = {}): Promise<Contents> {
     const { worker, keyring, link, needs, relay } = this.found;
-    const stop = () => void worker.call('stopUnlock');
-    options.signal?.throwIfAborted();
+    if (!identity && this.needs === 'password' && !password) throw new SealiftError('password_needed');
+    if (!identity && this.needs === 'identity') throw new SealiftError('identity_needed');
+    if (this.needs === 'link') throw new SealiftError('link_needed');
+    // Started by the page: Firefox can hang for good in a worker that starts another one while the page starts one too.
+    const keys = await (identity ? startRecipients() : startKdf());
+    const stop = () => keys.end();
     options.signal?.addEventListener('abort', stop, { once: true });
     try {
-      if (!identity && this.needs === 'password' && !password) throw new SealiftError('password_needed');
-      if (!identity && this.needs === 'identity') throw new SealiftError('identity_needed');
-      if (this.needs === 'link') throw new SealiftError('link_needed');
-      const order: UnlockOrder = identity
-        ? { keyring, identity, recipientsCode: await recipientsCode() }
-        : { keyring, password: password || null, secret: link?.secret ?? null };
-      await worker.call('unlock', order);
+      options.signal?.throwIfAborted();
+      const key = await keys.call<Bytes>('open', { keyring, identity, password: password || null, secret: link?.secret ?? null });
+      await worker.call('unlock', key, [key.buffer]); // handed on, never looked at
     } finally {
+      keys.end();
       options.signal?.removeEventListener('abort', stop);
     }
     this.openedBy = identity ? 'identity' : this.needs === 'password' ? 'password' : 'link';

@@ -1,16 +1,10 @@
 /** What a page and the worker of an opened package say to each other. */
-import type { RecipientsCode } from '../sdk/recipients';
 import type { InArchive, Outcome, Target } from './sinks';
 
 /** Where a sealed file lies. */
 export type SealedPlace =
   | { kind: 'remote'; relay: string; package: string; file: string; headBytes: number }
   | { kind: 'local'; source: File; head: [number, number]; body: [number, number] };
-
-/** A keyring, and what opens it: password, link's secret, or both; or an identity, and the code that opens with one. */
-export type UnlockOrder =
-  | { keyring: Uint8Array<ArrayBuffer>; password: string | null; secret: Uint8Array<ArrayBuffer> | null }
-  | { keyring: Uint8Array<ArrayBuffer>; identity: string; recipientsCode: RecipientsCode };
 
 /** The pieces of a `.sealift` file. */
 export interface Layout {

@@ -7,10 +7,9 @@
 import { LayoutFinder, PackageOpener, initSync, inspectKeyring, pickEngine, readReceiveLink, type SegmentOpener } from '../wasm/sealift_client_wasm';
 import { SealiftError } from '../sdk/error';
 import { LocalBody, RemoteBody, type BodyReader, type StoredBody } from './body';
-import { Caller, Handover, serve } from './calls';
-import { startChecked, startSibling } from './assets';
+import { Handover, serve } from './calls';
 import type { KeyringNeeds, ReceiveLink } from './kdf-answers';
-import type { FileToSave, Layout, ManifestAnswer, SaveOrder, SaveReport, SealedPlace, UnlockOrder } from './open-messages';
+import type { FileToSave, Layout, ManifestAnswer, SaveOrder, SaveReport, SealedPlace } from './open-messages';
 import { discarded } from './garbage';
 import { createFolder, openSink, type Sink } from './sinks';
 import { ZipWriter } from './zip';
@@ -29,38 +28,23 @@ const TRY_MS_MAX = 15_000;
 const FILES_AT_ONCE = 8;
 
 let opener: PackageOpener | null = null;
-let kdf: Caller | null = null;
-let module: WebAssembly.Module;
 let webcrypto: Promise<boolean>;
 const jobs = new Map<number, SaveJob>();
 
 /** Makes this worker one that opens a package. */
 export const beOpener = () => serve({
-  start(compiled: WebAssembly.Module) {
-    module = compiled;
+  start(module: WebAssembly.Module) {
     initSync({ module });
     webcrypto = pickEngine('auto').then((engine) => engine === 'webcrypto');
   },
   readLink: (link: string) => readReceiveLink(link) as ReceiveLink,
   inspect: (keyring: Bytes) => inspectKeyring(keyring) as KeyringNeeds,
   layout,
-  async unlock(order: UnlockOrder) {
-    const keys = 'identity' in order ? order.recipientsCode : null;
-    kdf = new Caller(keys ? startChecked(keys.script, 'recipients') : startSibling('kdf'));
-    try {
-      await kdf.call('start', keys?.module ?? module);
-      const key = await kdf.call<Bytes>('open', order);
-      opener?.free();
-      opener = new PackageOpener(key);
-      key.fill(0);
-    } finally {
-      kdf.end(); // gives Argon2's memory back
-      kdf = null;
-    }
-  },
-  /** Ends a derivation that a person does not want to wait for. */
-  stopUnlock() {
-    kdf?.end();
+  /** Takes the key, as the key worker gave it. */
+  unlock(key: Bytes) {
+    opener?.free();
+    opener = new PackageOpener(key);
+    key.fill(0);
   },
   manifest({ head, body, pin }: { head: Bytes; body: Bytes; pin: Bytes | null }) {
     return opener!.openManifest(head, body, pin ?? undefined) as ManifestAnswer;
