@@ -69,16 +69,10 @@ pub(crate) async fn ready(State(relay): State<Arc<Relay>>) -> Response {
         Some("stopping")
     } else if relay.sqlite.check().await.is_err() {
         Some("the records cannot be read or written")
-    } else if relay
-        .storage
-        .docroot
-        .free_bytes()
-        .await
-        .is_ok_and(|free| free.is_none_or(|free| free > 0))
-    {
+    } else if all_have_room(&relay).await {
         None
     } else {
-        Some("the docroot is full or cannot be read")
+        Some("a docroot is full or cannot be read")
     };
     match problem {
         None => "ready\n".into_response(),
@@ -88,6 +82,16 @@ pub(crate) async fn ready(State(relay): State<Arc<Relay>>) -> Response {
         )
             .into_response(),
     }
+}
+
+async fn all_have_room(relay: &Relay) -> bool {
+    for (_, docroot) in relay.storage.docroots.all() {
+        let free = docroot.free_bytes().await;
+        if !free.is_ok_and(|free| free.is_none_or(|free| free > 0)) {
+            return false;
+        }
+    }
+    true
 }
 
 #[derive(Serialize)]

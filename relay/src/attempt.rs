@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sealift_docroot::{DocrootError, PartWriter};
+use sealift_docroot::{DocrootError, PartWriter, Receipt};
 use sealift_protocol::format::PartReader;
 use sealift_protocol::limits::SEAL_BYTES;
 use sealift_protocol::message::Transport;
@@ -49,6 +49,7 @@ pub(crate) struct Arrived {
     pub(crate) pairs: Vec<Pair>,
     pub(crate) seal: Option<[u8; SEAL]>,
     pub(crate) transports: Transports,
+    pub(crate) receipt: Option<Receipt>,
 }
 
 impl OpenAttempt {
@@ -126,7 +127,7 @@ impl OpenAttempt {
             changed.await;
         };
         let pairs = door::pass(&metrics, door::End(reader.ok_or(None)?)).map_err(Some)?;
-        writer
+        let receipt = writer
             .durable()
             .await
             .map_err(|error| Some(storage_code(&error)))?;
@@ -135,6 +136,7 @@ impl OpenAttempt {
             pairs,
             seal,
             transports,
+            receipt,
         })
     }
 
@@ -179,13 +181,14 @@ fn keep_last(tail: &mut Vec<u8>, slices: &[Bytes]) {
 
 /// The code that a person sees; the cause goes to the log.
 pub(crate) fn storage_code(error: &DocrootError) -> Code {
-    match error {
-        DocrootError::DiskFull => Code::StorageFull,
-        other => {
-            tracing::error!(error = %other, "the docroot failed");
-            Code::StorageFailed
-        }
+    let code = match Code::parse(error.code()) {
+        Code::Unknown => Code::StorageFailed,
+        code => code,
+    };
+    if code != Code::StorageFull {
+        tracing::error!(%error, who = error.who(), "the docroot failed");
     }
+    code
 }
 
 #[cfg(test)]

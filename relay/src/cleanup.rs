@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use crate::relay::Relay;
-use crate::{clock, rekey};
+use crate::{clock, rekey, sweep};
 
 /// How often it is looked at. A package may outlive its time by this; it is not served any more.
 const EVERY: Duration = Duration::from_secs(30);
@@ -23,8 +23,14 @@ const DOUBT: Duration = Duration::from_secs(60 * 60);
 pub(crate) async fn run(relay: Arc<Relay>) {
     let mut ticks = tokio::time::interval(EVERY);
     let mut doubt = Doubt::new(clock::unix_seconds());
+    let mut swept = Instant::now();
+    sweep::uploads(&relay, Duration::ZERO).await;
     loop {
         ticks.tick().await;
+        if swept.elapsed() >= sweep::AGE_MIN {
+            swept = Instant::now();
+            sweep::uploads(&relay, sweep::AGE_MIN).await;
+        }
         let now = clock::unix_seconds();
         let expire = doubt.believes(now);
         let round = AssertUnwindSafe(round(&relay, now, expire)).catch_unwind();
@@ -70,6 +76,7 @@ async fn round(relay: &Relay, now: u64, expire: bool) {
         expire_packages(relay, now).await;
         rekey::clean_up(relay, now).await;
     }
+    sweep::unverified(relay).await;
     if let Some(local) = relay
         .webtransport
         .as_ref()

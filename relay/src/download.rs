@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::api::ApiError;
 use crate::attempt::storage_code;
+use crate::metrics::Metrics;
 use crate::records::{File, Keyring, Package};
 use crate::relay::Relay;
 use crate::{names, rekey};
@@ -153,7 +154,13 @@ pub(crate) async fn answer(
         header::CONTENT_LENGTH,
         &(range.end - range.start).to_string(),
     )?;
-    let mut joined = Joined::new(relay.storage.docroot.clone(), served.pieces, range);
+    let docroot = relay
+        .storage
+        .docroots
+        .one(&served.package.docroot)
+        .map_err(ApiError)?;
+    let metrics = Arc::clone(&relay.storage.metrics);
+    let mut joined = Joined::new(docroot, served.pieces, range, metrics);
     // The first slice is read before the status is sent: what is missing is an error, not a cut answer.
     let first = joined
         .next()
@@ -221,10 +228,11 @@ struct Joined {
     /// Objects still to be read, with the range of each.
     ahead: VecDeque<(Name, Range<u64>)>,
     reader: Option<Reader>,
+    metrics: Arc<Metrics>,
 }
 
 impl Joined {
-    fn new(docroot: Docroot, pieces: Vec<Piece>, range: Range<u64>) -> Self {
+    fn new(docroot: Docroot, pieces: Vec<Piece>, range: Range<u64>, metrics: Arc<Metrics>) -> Self {
         let mut start = 0;
         let mut ahead = VecDeque::new();
         for Piece { name, length } in pieces {
@@ -239,6 +247,7 @@ impl Joined {
             docroot,
             ahead,
             reader: None,
+            metrics,
         }
     }
 
@@ -247,6 +256,7 @@ impl Joined {
             if let Some(reader) = &mut self.reader
                 && let Some(bytes) = reader.next().await?
             {
+                self.metrics.served_bytes.inc_by(bytes.len() as u64);
                 return Ok(Some(bytes));
             }
             let Some((name, range)) = self.ahead.pop_front() else {

@@ -8,39 +8,56 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use sealift_docroot::{Docroot, DocrootSettings};
 
 use crate::records::Sqlite;
 
 /// The docroot's own file. It starts with a dot, which no stored name may.
 const FILE: &str = ".sealift-id";
 
-/// Checks that the folder is the one that the records are about; marks both when they are new.
+/// Checks that a docroot is the one that the records are about; marks both when they are new.
 ///
 /// # Errors
 ///
 /// When they do not belong together, or cannot be read or marked.
-pub(crate) async fn check(docroot: &Path, records: &Sqlite) -> anyhow::Result<()> {
-    let path = docroot.join(FILE);
-    let marked = match std::fs::read(&path) {
-        Ok(id) => Some(id),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error).context(format!("{} cannot be read", path.display())),
+pub(crate) async fn check(
+    name: &str,
+    settings: &DocrootSettings,
+    docroot: &Docroot,
+    records: &Sqlite,
+) -> anyhow::Result<()> {
+    let marked = match settings {
+        DocrootSettings::Folder(path) => read(path)?,
+        DocrootSettings::S3(_) => docroot.identity().await?.map(|id| id.to_vec()),
     };
-    match (records.docroot_id().await?, marked) {
+    let mark = async |id: &[u8]| match settings {
+        DocrootSettings::Folder(path) => mark(path, &path.join(FILE), id),
+        DocrootSettings::S3(_) => Ok(docroot.set_identity(id.to_vec().into()).await?),
+    };
+    match (records.docroot_id(name).await?, marked) {
         (Some(known), Some(marked)) if known == marked => Ok(()),
-        (Some(known), None) if records.is_empty().await? => mark(docroot, &path, &known),
+        (Some(known), None) if records.is_empty(name).await? => mark(&known).await,
         (None, None) => {
             let mut id = [0; 16];
             getrandom::fill(&mut id)?;
             // The records first: after a crash here there is still no package, and the docroot is marked then.
-            records.set_docroot_id(&id).await?;
-            mark(docroot, &path, &id)
+            records.set_docroot_id(name, &id).await?;
+            mark(&id).await
         }
         _ => bail!(
-            "the docroot in {} is not the one that the records are about; is its disk mounted, and are both \
-             from the same backup?",
-            docroot.display()
+            "the docroot `{name}` in {settings} is not the one that the records are about; is its disk mounted, and \
+             are both from the same backup?"
         ),
+    }
+}
+
+/// The id in a folder.
+fn read(folder: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    let path = folder.join(FILE);
+    match std::fs::read(&path) {
+        Ok(id) => Ok(Some(id)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).context(format!("{} cannot be read", path.display())),
     }
 }
 

@@ -14,6 +14,7 @@ use sealift_protocol::limits::{FILES_MAX, LANE_REQUESTS_MAX, RELAY_LANES_MAX};
 use sealift_protocol::message::{
     ClientMessage, Hello, Negotiated, PackageState, RelayMessage, Transport,
 };
+use sealift_protocol::policy::{Client, ClientVersion, ClientVersions, Standing};
 use sealift_protocol::session::{
     RelayAction, RelayEvent, RelayPolicy, RelaySession, Route, Snapshot, StorageAnswer,
     StorageError, StorageRequest,
@@ -56,6 +57,16 @@ struct State {
 struct LaneEnd {
     outbox: mpsc::Sender<RelayMessage>,
     ready: Arc<Notify>,
+    /// What its client said that it is.
+    version: Option<ClientVersion>,
+}
+
+impl LaneEnd {
+    /// Tells the client why, and lets the lane end.
+    fn end(self, code: Code) {
+        let _ = self.outbox.try_send(RelayMessage::refused(code, None));
+        self.ready.notify_one();
+    }
 }
 
 /// A lane's end of its package. Dropping it tells the session that the lane is gone.
@@ -137,6 +148,7 @@ impl Package {
                 LaneEnd {
                     outbox,
                     ready: Arc::clone(&ready),
+                    version: Client::parse(&hello.client_version).map(|client| client.version),
                 },
             );
             id
@@ -173,12 +185,19 @@ impl Package {
             state.closed = Some(code);
             state.lanes.drain().map(|(_, lane)| lane).collect()
         };
-        for LaneEnd { outbox, ready } in lanes {
-            let _ = outbox.try_send(RelayMessage::refused(code, None));
-            drop(outbox);
-            ready.notify_one();
+        for lane in lanes {
+            lane.end(code);
         }
         self.store.stop_writes().await;
+    }
+
+    /// Ends the lanes of clients that are too old.
+    pub(crate) fn end_older(&self, versions: ClientVersions) {
+        let mut state = self.state();
+        let too_old = |lane: &LaneEnd| versions.standing(lane.version) == Standing::TooOld;
+        for (_, lane) in state.lanes.extract_if(|_, lane| too_old(lane)) {
+            lane.end(Code::ClientTooOld);
+        }
     }
 
     /// Whether the session may be forgotten and loaded again.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sealift_protocol::limits::SESSION_IDLE;
 use sealift_protocol::message::{Hello, Negotiated, RelayMessage, sha256};
+use sealift_protocol::policy::ClientVersions;
 use sealift_protocol::{Code, OwnerToken, PackageId, Sha256Hash};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{Mutex, mpsc};
@@ -117,7 +118,8 @@ impl Packages {
         // On its own task: a caller that goes away does not leave it half done.
         let deleting = Change::Deleting { package: id };
         let relay = Arc::clone(relay);
-        tokio::spawn(async move { relay.packages.remove(&relay, id, deleting).await })
+        let gone = Code::NotFound;
+        tokio::spawn(async move { relay.packages.remove(&relay, id, deleting, gone).await })
             .await
             .unwrap_or(Err(Code::Internal))
     }
@@ -128,13 +130,42 @@ impl Packages {
         if is_live && prolong(relay, id).await? {
             return Ok(());
         }
-        self.remove(relay, id, Change::Expire { package: id, now })
+        let expire = Change::Expire { package: id, now };
+        self.remove(relay, id, expire, Code::NotFound).await
+    }
+
+    /// Deletes an unfinished package that a new policy forbids; its lanes are told why.
+    pub(crate) async fn forbid(
+        &self,
+        relay: &Relay,
+        id: PackageId,
+        code: Code,
+    ) -> Result<(), Code> {
+        relay.storage.metrics.packages_forbidden.inc();
+        self.remove(relay, id, Change::Forbid { package: id }, code)
             .await
+    }
+
+    /// Closes the lanes of clients that are too old now. What they have sent stays for newer ones.
+    pub(crate) async fn end_older(&self, versions: ClientVersions) {
+        let live: Vec<_> = {
+            let live = self.live.lock().await;
+            live.sessions.values().map(Arc::clone).collect()
+        };
+        for package in live {
+            package.end_older(versions);
+        }
     }
 
     /// `deleting` is recorded first, so that no new session starts on it once the live one is gone. When it does
     /// not hold, the package was finished or prolonged meanwhile, or is gone.
-    async fn remove(&self, relay: &Relay, id: PackageId, deleting: Change) -> Result<(), Code> {
+    async fn remove(
+        &self,
+        relay: &Relay,
+        id: PackageId,
+        deleting: Change,
+        code: Code,
+    ) -> Result<(), Code> {
         let holds = relay
             .storage
             .records
@@ -147,7 +178,7 @@ impl Packages {
         let live = self.live.lock().await.remove(id);
         match live {
             Some(package) => {
-                package.shut(Code::NotFound).await;
+                package.shut(code).await;
                 package.store().delete_all().await
             }
             None => relay.storage.delete(id).await,

@@ -104,7 +104,8 @@ async fn replace(
         return Err(lost(storage, package, from, keyring).await?);
     }
     let name = names::keyring_of(package, &keyring).map_err(|_| Code::Internal)?;
-    let put = door::put(&storage.docroot, &name, new.bytes).await;
+    let docroot = storage.docroot_of(package).await?;
+    let put = door::put(&docroot, &name, new.bytes).await;
     put.map_err(|error| storage_code(&error))?;
     let switch = Change::SwitchKeyring {
         package,
@@ -140,7 +141,9 @@ async fn lost(
     let Some(known) = known else {
         // It was deleted meanwhile. What was put after that must not stay.
         let folder = package.to_string();
-        let _ = storage.docroot.delete_folder(&folder).await;
+        for (_, docroot) in storage.docroots.all() {
+            let _ = docroot.delete_folder(&folder).await;
+        }
         return Ok(Code::NotFound);
     };
     Ok(match known.keyring {
@@ -181,7 +184,8 @@ async fn delete(
     };
     if apply(drop).await? {
         let name = names::keyring_of(package, &keyring).map_err(|_| Code::Internal)?;
-        let deleted = storage.docroot.delete(&name).await;
+        let docroot = storage.docroot_of(package).await?;
+        let deleted = docroot.delete(&name).await;
         deleted.map_err(|error| storage_code(&error))?;
         apply(Change::ForgetKeyring { package, keyring }).await?;
     }

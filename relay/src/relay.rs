@@ -16,6 +16,8 @@ use crate::store::Storage;
 
 /// The state behind every request and lane.
 pub(crate) struct Relay {
+    /// Held for as long as anything may be written.
+    pub(crate) _lock: std::fs::File,
     /// As they were at the start: for what only a restart changes.
     pub(crate) settings: Settings,
     /// What holds now.

@@ -26,9 +26,10 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigErrors> {
 /// # Errors
 ///
 /// When a file that the configuration names cannot be used; then nothing has changed.
-pub(crate) fn apply(relay: &Arc<Relay>, new: &Config) -> anyhow::Result<Changes> {
+pub(crate) async fn apply(relay: &Arc<Relay>, new: &Config) -> anyhow::Result<Changes> {
     let (next, changes) = relay.config.current().reloaded(new);
     let settings = &next.settings;
+    relay.storage.docroots.reload(&next, &relay.sqlite).await?;
     if let (Some(certificate), Some(key), Some(served)) =
         (&settings.tls_cert, &settings.tls_key, &relay.certificate)
     {

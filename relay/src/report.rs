@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::api::{ApiError, known};
 use crate::attempt::storage_code;
+use crate::records::File;
 use crate::relay::Relay;
 use crate::{metrics, names};
 
@@ -36,7 +37,7 @@ pub(crate) struct Report {
 
 #[derive(Serialize)]
 struct Storage {
-    /// `file` or `s3`.
+    /// `folder` or `s3`.
     kind: &'static str,
     /// Server-side encryption as the storage showed it; null where there is none or nothing was verified.
     sse: Option<Sse>,
@@ -65,7 +66,11 @@ pub(crate) async fn get(
     let (id, package) = known(&relay, &id, None).await?;
     let record = package.keyring.ok_or(ApiError(Code::NotComplete))?;
     let name = names::keyring_of(id, &record).map_err(|_| ApiError(Code::Internal))?;
-    let docroot = &relay.storage.docroot;
+    let docroot = relay
+        .storage
+        .docroots
+        .one(&package.docroot)
+        .map_err(ApiError)?;
     let bytes = docroot.get(&name, KEYRING_BYTES_MAX).await;
     let bytes = bytes.map_err(|error| ApiError(storage_code(&error)))?;
     let keyring = Keyring::parse(&bytes).map_err(|_| ApiError(Code::StorageFailed))?;
@@ -76,7 +81,7 @@ pub(crate) async fn get(
         docroot: package.docroot,
         storage: Storage {
             kind: docroot.kind(),
-            sse: None,
+            sse: sse(&package.files),
         },
         keyring_generation: record.generation,
         slots: kinds.iter().copied().map(slot).collect(),
@@ -84,6 +89,19 @@ pub(crate) async fn get(
         created_at: package.created_at,
         finished_at: package.finished_at,
     }))
+}
+
+/// What was verified of the files, when all of them were and agree; the time is that of the last one.
+fn sse(files: &[File]) -> Option<Sse> {
+    let shown = files.first()?.sse.as_deref()?;
+    let same = files.iter().all(|file| file.sse.as_deref() == Some(shown));
+    let times: Option<Vec<u64>> = files.iter().map(|file| file.verified_at).collect();
+    let shown: sealift_docroot::Sse = serde_json::from_str(shown).ok().filter(|_| same)?;
+    Some(Sse {
+        algorithm: shown.algorithm?,
+        key: shown.key,
+        verified_at: times?.into_iter().max()?,
+    })
 }
 
 fn slot(kind: SlotKind) -> String {

@@ -1,15 +1,16 @@
 //! Starting and stopping a relay.
 
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::File;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use rustix::fs::FlockOperation;
 use rustls::server::ResolvesServerCert;
 use sealift_config::{Changes, Config, Live};
-use sealift_docroot::Docroot;
 use sealift_protocol::PackageId;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -18,13 +19,14 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::budget::Budget;
 use crate::certificates::{self, FromFiles, Local};
+use crate::docroots::Docroots;
 use crate::grants::Grants;
 use crate::hosts::Hosts;
 use crate::packages::Packages;
 use crate::records::Sqlite;
 use crate::relay::{Relay, Webtransport};
 use crate::store::Storage;
-use crate::{cleanup, clock, connections, exporter, identity, reload, routes, webtransport};
+use crate::{cleanup, clock, connections, enforce, exporter, reload, routes, webtransport};
 
 /// How often a draining relay looks whether everything is done.
 const DRAIN_CHECK: Duration = Duration::from_millis(50);
@@ -41,7 +43,8 @@ pub struct Running {
     endpoint: Option<quinn::Endpoint>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
-    cleanup: JoinHandle<()>,
+    /// What runs by itself until it is stopped.
+    background: Vec<JoinHandle<()>>,
 }
 
 /// Opens everything, ends what a crash left half done, and serves.
@@ -61,14 +64,13 @@ pub async fn start(config: impl Into<Config>) -> anyhow::Result<Running> {
     ] {
         private_folder(&folder)?;
     }
-    let docroot = Docroot::open_folder(&data.join("docroot"), settings.free_bytes_min)
-        .with_context(|| format!("the docroot in {} cannot be used", data.display()))?;
+    let lock = lock(data)?;
     let sqlite = Arc::new(Sqlite::open(&data.join("sealift.db")).await?);
-    identity::check(&data.join("docroot"), &sqlite).await?;
+    let docroots = Docroots::open(&config, &sqlite).await?;
     let grants =
         Grants::open(&data.join("secrets")).context("the key for grants cannot be used")?;
     let storage = Arc::new(Storage {
-        docroot,
+        docroots,
         records: Arc::clone(&sqlite) as _,
         config: Live::new(config),
         metrics: Arc::default(),
@@ -123,6 +125,7 @@ pub async fn start(config: impl Into<Config>) -> anyhow::Result<Running> {
         .transpose()?;
     let port = settings.webtransport_public_port.unwrap_or(address.port());
     let relay = Arc::new(Relay {
+        _lock: lock,
         hosts: Hosts::new(
             address.port(),
             settings.public_url.as_deref(),
@@ -168,7 +171,10 @@ pub async fn start(config: impl Into<Config>) -> anyhow::Result<Running> {
             endpoint,
         )));
     }
-    let cleanup = tokio::spawn(cleanup::run(Arc::clone(&relay)));
+    let background = vec![
+        tokio::spawn(cleanup::run(Arc::clone(&relay))),
+        tokio::spawn(enforce::run(Arc::clone(&relay))),
+    ];
     Ok(Running {
         relay,
         address,
@@ -176,7 +182,7 @@ pub async fn start(config: impl Into<Config>) -> anyhow::Result<Running> {
         endpoint,
         stop,
         tasks,
-        cleanup,
+        background,
     })
 }
 
@@ -227,8 +233,10 @@ impl Running {
         for task in self.tasks {
             let _ = task.await;
         }
-        self.cleanup.abort();
-        let _ = self.cleanup.await;
+        for task in self.background {
+            task.abort();
+            let _ = task.await;
+        }
         // The docroot's lock goes with its last user; another relay may start at once after this.
         let _ = tokio::time::timeout(RELEASE, async {
             while Arc::strong_count(&self.relay) > 1 || Arc::strong_count(&self.relay.storage) > 1 {
@@ -251,18 +259,24 @@ impl Reloader {
     /// When something that it names cannot be used; then the old one holds as it was.
     pub async fn reload(&self, config: &Config) -> anyhow::Result<Changes> {
         let relay = self.0.upgrade().context("the relay is stopping")?;
-        reload::apply(&relay, config)
+        Box::pin(reload::apply(&relay, config)).await
     }
 }
 
 /// Folders that no record knows of are left alone: after a restored backup they may be all that there is.
 async fn tell_of_strays(storage: &Storage, sqlite: &Sqlite) -> anyhow::Result<()> {
     let known = sqlite.packages().await?;
-    let folders = storage.docroot.folders().await?;
-    let strays = folders
-        .iter()
-        .filter(|folder| PackageId::parse(folder).is_ok_and(|id| !known.contains(&id)))
-        .count();
+    let mut strays = 0;
+    for (_, docroot) in storage.docroots.all() {
+        // A bucket may hold millions of objects, and every listing costs.
+        if docroot.kind() == "s3" {
+            continue;
+        }
+        let folders = docroot.folders().await?;
+        let unknown =
+            |folder: &&String| PackageId::parse(folder).is_ok_and(|id| !known.contains(&id));
+        strays += folders.iter().filter(unknown).count();
+    }
     if strays > 0 {
         tracing::warn!(
             strays,
@@ -279,6 +293,21 @@ fn acceptor(resolver: Arc<dyn ResolvesServerCert>) -> anyhow::Result<TlsAcceptor
         .with_cert_resolver(resolver);
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(tls)))
+}
+
+/// The records belong to one relay at a time, also when no docroot is a folder with a lock of its own.
+fn lock(data: &Path) -> anyhow::Result<File> {
+    let path = data.join("sealift.lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("{} cannot be made", path.display()))?;
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .with_context(|| format!("another relay runs on the data in {}", data.display()))?;
+    Ok(file)
 }
 
 /// A folder that only the relay's user may enter.

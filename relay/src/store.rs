@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use sealift_config::{Live, Policy};
-use sealift_docroot::{Docroot, DocrootError, Shape, Upload};
+use sealift_docroot::{Docroot, DocrootError, Receipt, Shape, Stored, Upload};
 use sealift_protocol::format::{Geometry, PartReader};
 use sealift_protocol::limits::KEYRING_BYTES_MAX;
 use sealift_protocol::message::{Create, PackageState, Role, pairs_sha256, sha256};
@@ -27,6 +27,7 @@ use sealift_protocol::{Attempt, ClientId, Code, Epoch, FileId, PackageId, PartNu
 use tokio::sync::RwLock;
 
 use crate::attempt::{OpenAttempt, storage_code};
+use crate::docroots::Docroots;
 use crate::door::{self, Admitted};
 use crate::metrics::Metrics;
 use crate::records::{
@@ -37,10 +38,10 @@ use crate::{clock, names};
 /// Files kept open although no attempt writes to them.
 const IDLE_UPLOADS: usize = 16;
 
-/// Docroot, records and configuration: all that a package's storage needs.
+/// Docroots, records and configuration: all that a package's storage needs.
 pub(crate) struct Storage {
     /// Where bytes lie.
-    pub(crate) docroot: Docroot,
+    pub(crate) docroots: Docroots,
     /// What is known of them.
     pub(crate) records: Arc<dyn Records>,
     /// What holds now.
@@ -67,6 +68,10 @@ struct Open {
     uploads: HashMap<FileId, Upload>,
     attempts: HashMap<AttemptKey, Arc<OpenAttempt>>,
     plans: HashMap<FileId, Plan>,
+    /// Name of the docroot that keeps the package, once that is settled.
+    docroot: Option<String>,
+    /// How the bytes of files get into S3.
+    states: HashMap<FileId, String>,
     /// Sum of all bodies, of files that are being added too.
     body_bytes: u64,
     /// The package has a row in the records.
@@ -120,6 +125,11 @@ impl Store {
             plans: files
                 .iter()
                 .filter_map(|file| Some((file.id, Plan::of(file)?)))
+                .collect(),
+            docroot: known.map(|known| known.docroot.clone()),
+            states: files
+                .iter()
+                .filter_map(|file| Some((file.id, file.storage.clone()?)))
                 .collect(),
             body_bytes: files.iter().map(|file| file.body_bytes).sum(),
             exists: known.is_some(),
@@ -332,9 +342,9 @@ impl Store {
         let wanted = create
             .expires_in_s
             .map_or(policy.lifetime_default.as_secs(), u64::from);
-        let docroot = &self.storage.docroot;
-        door::put(docroot, &names::keyring(package)?, keyring.bytes).await?;
-        door::put(docroot, &names::draft(package)?, draft).await?;
+        let docroot = self.docroot().await?;
+        door::put(&docroot, &names::keyring(package)?, keyring.bytes).await?;
+        door::put(&docroot, &names::draft(package)?, draft).await?;
         self.mine(Change::Create {
             package: self.package,
             keyring: recorded,
@@ -364,8 +374,12 @@ impl Store {
             return self.known_file(id, role, head_sha256).await;
         }
         let body_bytes = geometry.body_bytes();
-        let parts =
-            PartPlan::new(body_bytes, DocrootAbility::FOLDER).map_err(|_| Code::TooLarge)?;
+        let docroot = self.docroot().await?;
+        let ability = match docroot.kind() {
+            "s3" => DocrootAbility::S3,
+            _ => DocrootAbility::FOLDER,
+        };
+        let parts = PartPlan::new(body_bytes, ability).map_err(|_| Code::TooLarge)?;
         let policy = self.policy()?;
         self.open().take(body_bytes, policy.package_bytes_max)?;
         let file = File {
@@ -378,11 +392,15 @@ impl Store {
             state: FileState::Receiving,
             seal: None,
             durable: Vec::new(),
+            storage: None,
+            sse: None,
+            verified_at: None,
         };
         let answer = FileRecord::from(&file);
-        match self.store_file(file, head, &policy).await {
+        match self.store_file(&docroot, file, head, &policy).await {
             Ok(upload) => {
                 let mut open = self.open();
+                open.states.extend(upload.state().map(|state| (id, state)));
                 open.plans.insert(id, Plan { geometry, parts });
                 open.keep(id, upload);
                 Ok(StorageAnswer::FileAdded(answer))
@@ -397,11 +415,12 @@ impl Store {
     /// Reserves the body's room, stores the head, then records the file.
     async fn store_file(
         &self,
-        file: File,
+        docroot: &Docroot,
+        mut file: File,
         head: Admitted<Bytes>,
         policy: &Policy,
     ) -> Result<Upload, Failure> {
-        let (docroot, id) = (&self.storage.docroot, file.id);
+        let id = file.id;
         let bytes = file.head_bytes.saturating_add(file.body_bytes);
         let room = self.storage.records.room(self.package, policy.quota_bytes);
         let room = room.await?;
@@ -418,6 +437,8 @@ impl Store {
                 None,
             )
             .await?;
+        // With the record: an upload that is not recorded is ended by the next sweep.
+        file.storage = upload.state();
         door::put(docroot, &names::head(self.package, id)?, head).await?;
         let package = self.package;
         if !self
@@ -431,11 +452,18 @@ impl Store {
             .await?
         {
             let known = self.record().await?;
+            let ours = upload.state();
             if known.is_some_and(|known| known.files.iter().any(|file| file.id == id)) {
                 // It was added before, and these are its bytes.
+                if ours.is_some() {
+                    let name = names::body(package, id)?;
+                    docroot.abort(&name, ours.as_deref()).await?;
+                }
                 return Err(Code::Conflict.into());
             }
-            docroot.abort(&names::body(package, id)?, None).await?;
+            docroot
+                .abort(&names::body(package, id)?, ours.as_deref())
+                .await?;
             docroot.delete(&names::head(package, id)?).await?;
             return Err(Code::TooLarge.into());
         }
@@ -497,8 +525,58 @@ impl Store {
         self.check_not_gone()?;
         let name = names::body(self.package, file)?;
         let shape = shape(parts.body_bytes(), parts.part_bytes());
-        let upload = self.storage.docroot.upload(&name, shape, None).await?;
+        let docroot = self.docroot().await?;
+        let known = self.open().states.get(&file).cloned();
+        let mut upload = docroot.upload(&name, shape, known.as_deref()).await?;
+        if let (None, Some(begun)) = (known, upload.state()) {
+            let recorded = self.record_upload(&docroot, file, begun.clone()).await?;
+            if recorded != begun {
+                upload = docroot.upload(&name, shape, Some(&recorded)).await?;
+            }
+        }
         Ok(self.open().keep(file, upload))
+    }
+
+    /// Records an upload that has begun; answers with the one that counts, which another may have begun.
+    async fn record_upload(
+        &self,
+        docroot: &Docroot,
+        file: FileId,
+        begun: String,
+    ) -> Result<String, Failure> {
+        let change = Change::UploadBegun {
+            package: self.package,
+            file,
+            storage: begun.clone(),
+        };
+        let counts = match self.storage.records.apply(change).await? {
+            true => begun,
+            false => {
+                let recorded = self.storage.records.receipts(self.package, file).await?;
+                let recorded = recorded.storage.ok_or(Failure(StorageError::NotMine))?;
+                if recorded != begun {
+                    let name = names::body(self.package, file)?;
+                    docroot.abort(&name, Some(&begun)).await?;
+                }
+                recorded
+            }
+        };
+        self.open().states.insert(file, counts.clone());
+        Ok(counts)
+    }
+
+    /// The docroot that keeps the package.
+    async fn docroot(&self) -> Result<Docroot, Failure> {
+        let known = self.open().docroot.clone();
+        let name = match known {
+            Some(name) => name,
+            None => {
+                let package = self.record().await?.ok_or(Code::NotFound)?;
+                self.open().docroot = Some(package.docroot.clone());
+                package.docroot
+            }
+        };
+        Ok(self.storage.docroots.one(&name)?)
     }
 
     async fn make_durable(&self, key: AttemptKey) -> Result<StorageAnswer, Failure> {
@@ -513,6 +591,7 @@ impl Store {
             pairs: arrived.pairs,
             seal: arrived.seal,
             transports: arrived.transports,
+            receipt: arrived.receipt.map(|receipt| receipt.to_text()),
         };
         self.mine(change).await?;
         self.storage.metrics.parts_durable.inc();
@@ -549,17 +628,21 @@ impl Store {
             .copied()
             .ok_or(Code::NotFound)?;
         let parts = plan.parts;
-        match commit(&self.storage, self.package, file, parts).await? {
+        let docroot = self.docroot().await?;
+        match commit(&self.storage, &docroot, self.package, file, parts).await? {
             Commit::Done => {
                 self.storage.metrics.files_committed.inc();
                 self.open().uploads.remove(&file);
                 Ok(StorageAnswer::Done)
             }
             Commit::Lost => {
-                self.open().uploads.remove(&file);
+                let mut open = self.open();
+                open.uploads.remove(&file);
+                open.states.remove(&file);
                 let all = (0..parts.part_count()).map(PartNumber).collect();
                 Err(Failure(StorageError::PartsLost(all)))
             }
+            Commit::Differs(lost) => Err(Failure(StorageError::PartsLost(lost))),
         }
     }
 
@@ -575,7 +658,7 @@ impl Store {
                 Err(Code::Conflict.into())
             };
         }
-        if let Err(code) = self.still_allowed(&package).await {
+        if let Some(code) = self.forbidden(&package).await? {
             self.forget().await?;
             return Err(code.into());
         }
@@ -594,11 +677,11 @@ impl Store {
         Ok(StorageAnswer::Finished { expires_at })
     }
 
-    /// Whether the policy that holds now allows what was created under an earlier one.
-    async fn still_allowed(&self, package: &records::Package) -> Result<(), Code> {
+    /// Why the policy that holds now forbids what was created under an earlier one, if it does.
+    async fn forbidden(&self, package: &records::Package) -> Result<Option<Code>, Code> {
         let keyring = package.keyring.ok_or(Code::Internal)?;
         let user = package.user.as_deref();
-        self.storage.allowed(self.package, user, &keyring).await
+        self.storage.forbidden(self.package, user, &keyring).await
     }
 
     /// What holds for the package's user now.
@@ -711,31 +794,48 @@ enum Commit {
     Done,
     /// The docroot has nothing under the file's name; all parts are to be sent again.
     Lost,
+    /// The docroot holds other parts than recorded; these are to be sent again (S3).
+    Differs(Vec<PartNumber>),
 }
 
 /// Makes a file whole (S5). Safe to repeat at any point, also after a crash in the middle.
 async fn commit(
     storage: &Storage,
+    docroot: &Docroot,
     package: PackageId,
     file: FileId,
     parts: PartPlan,
 ) -> Result<Commit, Failure> {
+    let mut stored = Stored::default();
     let committing = Change::Committing {
         package,
         file,
         part_count: parts.part_count(),
     };
     if storage.records.apply(committing).await? {
-        match storage
-            .docroot
-            .commit(
-                &names::body(package, file)?,
-                shape(parts.body_bytes(), parts.part_bytes()),
-                None,
-                &[],
-            )
-            .await
-        {
+        let known = storage.records.receipts(package, file).await?;
+        let receipts: Vec<Receipt> = known.parts.iter().map(|r| Receipt::from_text(r)).collect();
+        let name = names::body(package, file)?;
+        let shape = shape(parts.body_bytes(), parts.part_bytes());
+        let state = known.storage.as_deref();
+        match docroot.commit(&name, shape, state, &receipts).await {
+            Err(DocrootError::PartsDiffer(differ)) => {
+                tracing::error!(
+                    parts = differ.len(),
+                    "the storage holds other parts than recorded; they are asked for again"
+                );
+                let mut lost: Vec<PartNumber> = differ.into_iter().map(PartNumber).collect();
+                if !lost.contains(&parts.last()) {
+                    lost.push(parts.last());
+                }
+                let change = Change::PartsLost {
+                    package,
+                    file,
+                    parts: lost.clone(),
+                };
+                storage.records.apply(change).await?;
+                return Ok(Commit::Differs(lost));
+            }
             Err(DocrootError::Missing) => {
                 tracing::error!("the docroot lost a file that was durable; it is asked for again");
                 storage
@@ -744,15 +844,24 @@ async fn commit(
                     .await?;
                 return Ok(Commit::Lost);
             }
-            result => drop(result?),
+            result => stored = result?,
         }
     }
+    if let Some(reason) = &stored.unverified {
+        tracing::warn!(
+            reason,
+            "a file is stored; that it is encrypted is verified later"
+        );
+    }
+    let sse = stored.sse.as_ref();
+    let committed = Change::Committed {
+        package,
+        file,
+        sse: sse.and_then(|sse| serde_json::to_string(sse).ok()),
+        verified_at: sse.map(|_| clock::unix_seconds()),
+    };
     // Committed before, or just now: both leave the record as it must be.
-    match storage
-        .records
-        .apply(Change::Committed { package, file })
-        .await?
-    {
+    match storage.records.apply(committed).await? {
         true => Ok(Commit::Done),
         false => Err(Failure(StorageError::NotMine)),
     }
@@ -760,7 +869,11 @@ async fn commit(
 
 async fn delete(storage: &Storage, package: PackageId) -> Result<(), Failure> {
     storage.records.apply(Change::Deleting { package }).await?;
-    storage.docroot.delete_folder(&package.to_string()).await?;
+    // Without a row nothing of it was ever stored.
+    if let Some(known) = storage.records.package(package).await? {
+        let docroot = storage.docroots.one(&known.docroot)?;
+        docroot.delete_folder(&package.to_string()).await?;
+    }
     storage.records.apply(Change::Deleted { package }).await?;
     Ok(())
 }
@@ -776,26 +889,50 @@ impl Storage {
         config.policy_for(user).ok_or(Code::GrantInvalid)
     }
 
-    /// Whether what holds now allows a package's stored keyring: asked at completion, and when policy changes.
+    /// Why what holds now forbids a package with this stored keyring, if it does: asked at completion, and when
+    /// policy changes.
     ///
     /// # Errors
     ///
-    /// The code of what forbids it; [`Code::StorageFailed`] when that cannot be known.
-    pub(crate) async fn allowed(
+    /// When that cannot be known, as when the docroot does not answer.
+    pub(crate) async fn forbidden(
         &self,
         package: PackageId,
         user: Option<&str>,
         keyring: &records::Keyring,
-    ) -> Result<(), Code> {
-        let policy = self.policy(user)?;
+    ) -> Result<Option<Code>, Code> {
+        let policy = match self.policy(user) {
+            Ok(policy) => policy,
+            Err(code) => return Ok(Some(code)),
+        };
         let name = names::keyring_of(package, keyring).map_err(|_| Code::Internal)?;
-        let stored = self.docroot.get(&name, KEYRING_BYTES_MAX).await;
+        let docroot = self.docroot_of(package).await?;
+        let stored = docroot.get(&name, KEYRING_BYTES_MAX).await;
         let keyring = door::Keyring {
             package,
             bytes: stored.map_err(|error| storage_code(&error))?,
             policy: &policy,
         };
-        door::pass(&self.metrics, keyring).map(drop)
+        match door::pass(&self.metrics, keyring) {
+            Ok(_) => Ok(None),
+            // Damaged in the docroot: no policy says that.
+            Err(Code::ContentProtectionRequired) => Err(Code::StorageFailed),
+            Err(code) => Ok(Some(code)),
+        }
+    }
+
+    /// The docroot that keeps a package.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotFound`]; [`Code::DocrootUnavailable`]; [`Code::StorageFailed`].
+    pub(crate) async fn docroot_of(&self, package: PackageId) -> Result<Docroot, Code> {
+        let known = self.records.package(package).await;
+        let known = known.map_err(|error| {
+            tracing::error!(%error, "the records failed");
+            Code::StorageFailed
+        })?;
+        self.docroots.one(&known.ok_or(Code::NotFound)?.docroot)
     }
 
     /// Deletes a package that has no live session.
@@ -812,7 +949,7 @@ impl Storage {
     pub(crate) async fn recover(&self, committing: Vec<(PackageId, File)>) {
         for (package, file) in committing {
             let result = match PartPlan::from_record(file.body_bytes, file.part_bytes) {
-                Ok(parts) => commit(self, package, file.id, parts).await.map(|_| ()),
+                Ok(parts) => self.commit_again(package, file.id, parts).await,
                 Err(_) => Err(Code::Internal.into()),
             };
             if result.is_err() {
@@ -821,5 +958,15 @@ impl Storage {
                 );
             }
         }
+    }
+
+    async fn commit_again(
+        &self,
+        package: PackageId,
+        file: FileId,
+        parts: PartPlan,
+    ) -> Result<(), Failure> {
+        let docroot = self.docroot_of(package).await?;
+        commit(self, &docroot, package, file, parts).await.map(drop)
     }
 }

@@ -305,7 +305,8 @@ async fn l6_hosts_and_origins_are_checked_on_every_way_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn packages_go_when_their_time_is_over_also_after_a_restart() {
-    let mut relay = TestRelay::with(|settings| {
+    let mut relay = TestRelay::with(|config| {
+        let settings = &mut config.settings;
         settings.open_uploads = true;
         settings.lifetime_default = Duration::from_secs(1);
         settings.unfinished = Duration::from_secs(1);

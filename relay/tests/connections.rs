@@ -58,7 +58,8 @@ async fn slow_heads_slow_bodies_and_silent_lanes_are_cut() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_address_cannot_take_all_lanes() {
-    let relay = TestRelay::with(|settings| {
+    let relay = TestRelay::with(|config| {
+        let settings = &mut config.settings;
         settings.open_uploads = true;
         settings.lanes_per_address_max = 2;
     })
@@ -84,7 +85,8 @@ async fn one_address_cannot_take_all_lanes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_idle_lanes_cost_little_and_others_go_on() {
-    let relay = TestRelay::with(|settings| {
+    let relay = TestRelay::with(|config| {
+        let settings = &mut config.settings;
         settings.open_uploads = true;
         settings.lanes_per_address_max = 400;
     })
@@ -111,7 +113,8 @@ async fn many_idle_lanes_cost_little_and_others_go_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_address_cannot_take_all_connections() {
-    let relay = TestRelay::with(|settings| {
+    let relay = TestRelay::with(|config| {
+        let settings = &mut config.settings;
         settings.open_uploads = true;
         settings.lanes_per_address_max = 1;
     })
@@ -138,7 +141,8 @@ async fn one_address_cannot_take_all_connections() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_that_are_announced_and_never_come_hold_nobody_up() {
-    let relay = TestRelay::with(|settings| {
+    let relay = TestRelay::with(|config| {
+        let settings = &mut config.settings;
         settings.open_uploads = true;
         settings.lanes_per_address_max = 400;
         settings.lane_memory_bytes = 16 << 20;
@@ -191,9 +195,10 @@ async fn answers_carry_the_headers_that_browsers_obey() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn webtransport_can_be_switched_off_and_announced_under_another_port() {
-    let relay = TestRelay::with(|settings| settings.webtransport = false).await;
+    let relay = TestRelay::with(|config| config.settings.webtransport = false).await;
     assert_eq!(relay.get("/api/webtransport").await.0, 404);
-    let relay = TestRelay::with(|settings| settings.webtransport_public_port = Some(4433)).await;
+    let relay =
+        TestRelay::with(|config| config.settings.webtransport_public_port = Some(4433)).await;
     let (_, _, body) = relay.get("/api/webtransport").await;
     let info: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(info["port"], 4433);

@@ -115,7 +115,8 @@ async fn plaintext_and_wrong_framing_never_become_durable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keyrings_of_another_package_or_against_policy_are_refused() {
-    let relay = TestRelay::with(|settings| {
+    let relay = TestRelay::with(|config| {
+        let settings = &mut config.settings;
         settings.open_uploads = true;
         settings.protection = ProtectionMode::Required;
     })
@@ -153,7 +154,8 @@ async fn keyrings_of_another_package_or_against_policy_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lengths_and_counts_are_checked_before_anything_is_stored() {
-    let relay = TestRelay::with(|settings| {
+    let relay = TestRelay::with(|config| {
+        let settings = &mut config.settings;
         settings.open_uploads = true;
         settings.package_bytes_max = 100_000;
     })
@@ -181,7 +183,8 @@ async fn lengths_and_counts_are_checked_before_anything_is_stored() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_said_before_it_is_full() {
-    let relay = TestRelay::with(|settings| {
+    let relay = TestRelay::with(|config| {
+        let settings = &mut config.settings;
         settings.open_uploads = true;
         settings.free_bytes_min = 1 << 60;
     })

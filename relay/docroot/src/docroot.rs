@@ -220,7 +220,7 @@ impl Docroot {
         match (&self.0, state) {
             (Kind::Disk(disk), _) => disk.abort(name).await,
             (Kind::S3(s3), Some(state)) => s3.abort(name, state).await,
-            (Kind::S3(s3), None) => s3.delete(name).await,
+            (Kind::S3(_), None) => Ok(()),
         }
     }
 
@@ -247,6 +247,28 @@ impl Docroot {
             Kind::Disk(_) => Ok(()),
             Kind::S3(s3) => Ok(s3.abort_upload(&upload.key, &upload.upload_id).await?),
         }
+    }
+
+    /// What [`Self::set_identity`] stored; `None` before. Only S3 keeps it here.
+    ///
+    /// # Errors
+    ///
+    /// [`DocrootError`].
+    pub async fn identity(&self) -> Result<Option<Bytes>, DocrootError> {
+        match self.get(&Name::new("sealift-docroot", "id")?, 1024).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(DocrootError::Missing) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Stores by what this docroot is recognised: another one under the same address is not taken for it.
+    ///
+    /// # Errors
+    ///
+    /// [`DocrootError`].
+    pub async fn set_identity(&self, id: Bytes) -> Result<(), DocrootError> {
+        self.put(&Name::new("sealift-docroot", "id")?, id).await
     }
 
     /// Stores a small object, replacing the one before in one step. Durable when this returns.

@@ -87,6 +87,31 @@ impl Code {
                 | Self::TooManyLanes
                 | Self::StorageFull
                 | Self::StorageFailed
+                | Self::DocrootUnavailable
+                | Self::DocrootReadOnly
+                | Self::StorageBusy
+                | Self::StorageStalled
+                | Self::StorageUnreachable
+                | Self::StorageAccessDenied
+                | Self::StorageCredentialsInvalid
+                | Self::StorageCredentialsExpired
+                | Self::StorageCredentialsMissing
+                | Self::ClockSkew
+                | Self::BucketNotFound
+                | Self::WrongRegion
+                | Self::KmsKeyNotFound
+                | Self::KmsKeyDisabled
+                | Self::KmsKeyUnusable
+                | Self::KmsAccessDenied
+                | Self::KmsThrottled
+                | Self::KmsNeedsTls
+                | Self::SseNotSupported
+                | Self::SseNotApplied
+                | Self::UploadGone
+                | Self::PartsMismatch
+                | Self::ChecksumMismatch
+                | Self::ObjectExists
+                | Self::WriteConflict
                 | Self::Internal
                 | Self::Unknown
         )
@@ -187,6 +212,56 @@ codes! {
     StorageFull = "storage_full", true, "The relay's storage is full. Ask its operator to make room; sending goes on by itself.";
     /// Storage failed.
     StorageFailed = "storage_failed", true, "The relay could not store the data. Ask its operator to look at the storage.";
+    /// The storage of this package is not in use at this relay now.
+    DocrootUnavailable = "docroot_unavailable", true, "The storage that this belongs to is not in use now. Ask the relay's operator; it goes on when it is back.";
+    /// The folder cannot be written.
+    DocrootReadOnly = "docroot_read_only", false, "The relay may not write to its storage. Ask its operator to make it writable.";
+    /// S3 answered 5xx or asked to slow down.
+    StorageBusy = "storage_busy", true, "The relay's storage is busy. It is tried again by itself.";
+    /// Nothing moved for too long.
+    StorageStalled = "storage_stalled", true, "The relay's storage, or this connection, was silent for too long. It is tried again by itself.";
+    /// No connection to S3.
+    StorageUnreachable = "storage_unreachable", true, "The relay cannot reach its storage. It is tried again by itself; if it stays so, tell its operator.";
+    /// S3 refused by policy.
+    StorageAccessDenied = "storage_access_denied", false, "The relay's storage refused. Ask its operator to check the permissions.";
+    /// Wrong access id or secret.
+    StorageCredentialsInvalid = "storage_credentials_invalid", false, "The relay cannot sign in to its storage. Ask its operator to check the credentials.";
+    /// The credentials are over.
+    StorageCredentialsExpired = "storage_credentials_expired", false, "The relay's credentials for its storage have expired. Ask its operator to renew them.";
+    /// No credentials were found.
+    StorageCredentialsMissing = "storage_credentials_missing", false, "The relay has no credentials for its storage. Ask its operator to add them.";
+    /// The relay's clock is wrong.
+    ClockSkew = "clock_skew", false, "The relay's clock is wrong, so its storage refuses. Ask its operator to set it.";
+    /// No such bucket.
+    BucketNotFound = "bucket_not_found", false, "The relay's storage place does not exist. Ask its operator to check the docroot.";
+    /// The bucket is elsewhere.
+    WrongRegion = "wrong_region", false, "The relay looks for its storage in the wrong region. Ask its operator to check the docroot.";
+    /// No such KMS key.
+    KmsKeyNotFound = "kms_key_not_found", false, "The key that the relay's storage encrypts with does not exist. Ask its operator.";
+    /// The KMS key is switched off.
+    KmsKeyDisabled = "kms_key_disabled", false, "The key that the relay's storage encrypts with is disabled. Ask its operator to enable it, then go on.";
+    /// Pending deletion or import.
+    KmsKeyUnusable = "kms_key_unusable", false, "The key that the relay's storage encrypts with is to be deleted. Ask its operator.";
+    /// The relay may not use the KMS key.
+    KmsAccessDenied = "kms_access_denied", false, "The relay may not use the key that its storage encrypts with. Ask its operator to allow it, then go on.";
+    /// The KMS quota is used up.
+    KmsThrottled = "kms_throttled", true, "The relay's storage encrypts as fast as it may. It is tried again by itself.";
+    /// KMS encryption over plain HTTP.
+    KmsNeedsTls = "kms_needs_tls", false, "The relay's storage encrypts only over TLS. Ask its operator to check the docroot.";
+    /// S3 does not know the algorithm.
+    SseNotSupported = "sse_not_supported", false, "The relay's storage cannot encrypt as its operator wants it. Tell its operator.";
+    /// S3 did not encrypt as asked.
+    SseNotApplied = "sse_not_applied", false, "The relay's storage did not encrypt as its operator wants it, so nothing was kept. Tell its operator.";
+    /// The multipart upload is gone.
+    UploadGone = "upload_gone", true, "The storage forgot what was sent so far. It is sent again by itself.";
+    /// S3 holds other parts.
+    PartsMismatch = "parts_mismatch", true, "The storage holds something else than was sent. It is sent again by itself.";
+    /// Damaged on the way to S3.
+    ChecksumMismatch = "checksum_mismatch", true, "Data was damaged on its way to the storage. It is sent again by itself.";
+    /// Something lies under the name.
+    ObjectExists = "object_exists", false, "Something else is stored under this name. Start again.";
+    /// Two writes met.
+    WriteConflict = "write_conflict", true, "Two writes to the storage met. It is tried again by itself.";
     /// A bug.
     Internal = "internal", true, "Something unexpected happened. Try again; if it happens again, report it.";
     /// The package cannot be continued by this client.

@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::Receiver;
 
 use crate::budget::Budget;
+use crate::docroots::Docroots;
 use crate::package::{Lane, Package};
 use crate::power_cut::records::InMemory;
 use crate::records::FileState;
@@ -288,7 +289,7 @@ async fn life(
     calls: u64,
 ) {
     let storage = Arc::new(Storage {
-        docroot: Docroot::on(Arc::new(disk.clone()), 0),
+        docroots: Docroots::only(Docroot::on(Arc::new(disk.clone()), 0)),
         records: Arc::clone(records) as _,
         config: Live::new(Settings::default().into()),
         metrics: Arc::default(),

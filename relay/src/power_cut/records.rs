@@ -9,8 +9,8 @@ use sealift_protocol::message::PackageState;
 use sealift_protocol::{FileId, PackageId, PartNumber};
 
 use crate::records::{
-    AttemptKey, Change, DurablePart, File, FileState, Package, Records, RecordsError, Room,
-    Transports,
+    AttemptKey, Change, DurablePart, File, FileState, Package, Receipts, Records, RecordsError,
+    Room, Transports,
 };
 
 /// The records. They share the disk's power.
@@ -113,6 +113,10 @@ impl Records for InMemory {
         Box::pin(async { Ok(0) })
     }
 
+    fn receipts(&self, _: PackageId, _: FileId) -> BoxFuture<'_, Result<Receipts, RecordsError>> {
+        Box::pin(async { Ok(Receipts::default()) })
+    }
+
     fn pairs(
         &self,
         _: PackageId,
@@ -155,7 +159,7 @@ impl State {
                     draft_sha256: None,
                     manifest: None,
                     user: None,
-                    docroot: String::new(),
+                    docroot: "default".to_owned(),
                     sealed_by: None,
                     transports: Transports::default(),
                     finished_at: None,
@@ -241,7 +245,7 @@ impl State {
                 };
                 self.step(package, file, from, FileState::Committing)
             }
-            Change::Committed { package, file } => {
+            Change::Committed { package, file, .. } => {
                 let held = self.step(package, file, FileState::Committing, FileState::Committed);
                 self.parts.retain(|(id, _), _| *id != file || !held);
                 held
@@ -263,6 +267,9 @@ impl State {
                 whole
             }),
             Change::Lost { .. }
+            | Change::PartsLost { .. }
+            | Change::UploadBegun { .. }
+            | Change::Verified { .. }
             | Change::NameDocroot { .. }
             | Change::Prolong { .. }
             | Change::Expire { .. }

@@ -87,8 +87,8 @@ pub(super) async fn apply(connection: &mut SqliteConnection, change: Change) -> 
 /// The statements of a change. All of them share its condition; at least one touches a row when it holds.
 fn statements(change: Change) -> Vec<Query> {
     match change {
-        Change::NameDocroot { id } => vec![
-            query("INSERT INTO docroot (id) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM docroot)").bind(id.to_vec()),
+        Change::NameDocroot { name, id } => vec![
+            query("INSERT INTO docroots (name, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING").bind(name).bind(id.to_vec()),
         ],
         Change::Claim { package, epoch, client_id } => vec![
             query("UPDATE packages SET epoch = ?2, client_id = ?3 WHERE id = ?1 AND epoch = ?2 - 1 AND state < 3")
@@ -161,7 +161,7 @@ fn statements(change: Change) -> Vec<Query> {
             ),
             key,
         )],
-        Change::Durable { key, pairs, seal, transports } => {
+        Change::Durable { key, pairs, seal, transports, receipt } => {
             let pairs: Vec<u8> = pairs.iter().flat_map(|pair: &Pair| pair.to_bytes()).collect();
             // Seal and transport first: their condition is that the part is not durable yet.
             let keep_seal = bind_key(
@@ -176,13 +176,14 @@ fn statements(change: Change) -> Vec<Query> {
             .bind(seal.map(|seal| seal.to_vec()));
             let durable = bind_key(
                 query(
-                    "UPDATE parts SET durable = 1, pairs = ?6 WHERE package = ?1 AND file = ?2 AND part = ?3 \
+                    "UPDATE parts SET durable = 1, pairs = ?6, receipt = ?7 WHERE package = ?1 AND file = ?2 AND part = ?3 \
                      AND epoch = ?4 AND attempt = ?5 AND durable = 0 \
                      AND EXISTS (SELECT 1 FROM packages WHERE id = ?1 AND state = 1 AND epoch = ?4)",
                 ),
                 key,
             )
-            .bind(pairs);
+            .bind(pairs)
+            .bind(receipt);
             let came = bind_key(
                 query(
                     "UPDATE packages SET transports = transports | ?6 WHERE id = ?1 AND state = 1 AND epoch = ?4 \
@@ -203,10 +204,44 @@ fn statements(change: Change) -> Vec<Query> {
             .bind(file.0.to_vec())
             .bind(i64::from(part_count)),
         ],
-        Change::Committed { package, file } => vec![
-            query("UPDATE files SET state = 2 WHERE package = ?1 AND id = ?2 AND state IN (1, 2)")
+        Change::UploadBegun { package, file, storage } => vec![
+            query("UPDATE files SET storage = ?3 WHERE package = ?1 AND id = ?2 AND state = 0 AND storage IS NULL")
                 .bind(package.0.to_vec())
-                .bind(file.0.to_vec()),
+                .bind(file.0.to_vec())
+                .bind(storage),
+        ],
+        Change::PartsLost { package, file, parts } => {
+            let receiving =
+                query("UPDATE files SET state = 0, seal = NULL WHERE package = ?1 AND id = ?2 AND state IN (0, 1)")
+                    .bind(package.0.to_vec())
+                    .bind(file.0.to_vec());
+            let lost = parts.into_iter().map(|part| {
+                query(
+                    "DELETE FROM parts WHERE package = ?1 AND file = ?2 AND part = ?3 AND EXISTS \
+                     (SELECT 1 FROM files WHERE package = ?1 AND id = ?2 AND state = 0)",
+                )
+                .bind(package.0.to_vec())
+                .bind(file.0.to_vec())
+                .bind(i64::from(part.0))
+            });
+            std::iter::once(receiving).chain(lost).collect()
+        }
+        Change::Verified { package, file, sse, verified_at } => vec![
+            query("UPDATE files SET sse = ?3, verified_at = ?4 WHERE package = ?1 AND id = ?2 AND state = 2")
+                .bind(package.0.to_vec())
+                .bind(file.0.to_vec())
+                .bind(sse)
+                .bind(sql(verified_at)),
+        ],
+        Change::Committed { package, file, sse, verified_at } => vec![
+            query(
+                "UPDATE files SET state = 2, sse = coalesce(?3, sse), verified_at = coalesce(?4, verified_at) \
+                 WHERE package = ?1 AND id = ?2 AND state IN (1, 2)",
+            )
+            .bind(package.0.to_vec())
+            .bind(file.0.to_vec())
+            .bind(sse)
+            .bind(verified_at.map(sql)),
             query(
                 "DELETE FROM parts WHERE package = ?1 AND file = ?2 AND EXISTS \
                  (SELECT 1 FROM files WHERE package = ?1 AND id = ?2 AND state = 2)",
@@ -215,7 +250,7 @@ fn statements(change: Change) -> Vec<Query> {
             .bind(file.0.to_vec()),
         ],
         Change::Lost { package, file } => vec![
-            query("UPDATE files SET state = 0, seal = NULL WHERE package = ?1 AND id = ?2 AND state IN (0, 1)")
+            query("UPDATE files SET state = 0, seal = NULL, storage = NULL WHERE package = ?1 AND id = ?2 AND state IN (0, 1)")
                 .bind(package.0.to_vec())
                 .bind(file.0.to_vec()),
             query(

@@ -36,6 +36,12 @@ pub trait Records: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Room, RecordsError>>;
     /// How many bytes all packages of a user have together, counted as for [`Records::room`].
     fn user_bytes(&self, user: String) -> BoxFuture<'_, Result<u64, RecordsError>>;
+    /// What S3 needs to end a file's upload.
+    fn receipts(
+        &self,
+        package: PackageId,
+        file: FileId,
+    ) -> BoxFuture<'_, Result<Receipts, RecordsError>>;
     /// A durable part's attempt and pairs.
     fn pairs(
         &self,
@@ -113,6 +119,26 @@ impl Transports {
     }
 }
 
+/// An unfinished package, with what policy is asked about it.
+#[derive(Clone, Debug)]
+pub struct Unfinished {
+    /// The package.
+    pub package: PackageId,
+    /// The configuration's user whose it is.
+    pub user: Option<String>,
+    /// Its keyring.
+    pub keyring: Keyring,
+}
+
+/// What S3 needs to end a file's upload.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Receipts {
+    /// How its bytes get there; `None` before that was recorded, and in a folder.
+    pub storage: Option<String>,
+    /// Of each durable part, in the order of the parts.
+    pub parts: Vec<String>,
+}
+
 /// How many bytes more may be added.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Room {
@@ -154,6 +180,12 @@ pub struct File {
     pub seal: Option<[u8; 48]>,
     /// Its durable parts; empty once committed.
     pub durable: Vec<PartNumber>,
+    /// S3: how its bytes get there.
+    pub storage: Option<String>,
+    /// Server-side encryption as the storage showed it, as JSON.
+    pub sse: Option<String>,
+    /// When it did, in seconds since 1970.
+    pub verified_at: Option<u64>,
 }
 
 /// How far a file is.
@@ -192,6 +224,8 @@ pub enum Change {
     },
     /// Names the docroot that the records are about. Condition: none is named.
     NameDocroot {
+        /// Its name in the configuration.
+        name: String,
         /// Its id.
         id: [u8; 16],
     },
@@ -251,6 +285,8 @@ pub enum Change {
         seal: Option<[u8; 48]>,
         /// What it came over.
         transports: Transports,
+        /// S3's answer about it.
+        receipt: Option<String>,
     },
     /// No part is taken any more (S5). Condition: all parts durable, or already committing.
     Committing {
@@ -261,12 +297,45 @@ pub enum Change {
         /// How many parts it has.
         part_count: u32,
     },
+    /// S3 has begun an upload of the file. Condition: receiving, and none is recorded.
+    UploadBegun {
+        /// The package.
+        package: PackageId,
+        /// The file.
+        file: FileId,
+        /// How its bytes get there.
+        storage: String,
+    },
+    /// The storage holds other parts than were recorded: these are to be sent again (S3). Condition: not committed.
+    PartsLost {
+        /// The package.
+        package: PackageId,
+        /// The file.
+        file: FileId,
+        /// The parts, the last one of the file among them (C3).
+        parts: Vec<PartNumber>,
+    },
     /// The file is whole; its parts and pairs are forgotten (S7). Condition: committing or committed.
     Committed {
         /// The package.
         package: PackageId,
         /// The file.
         file: FileId,
+        /// Server-side encryption as the storage showed it, as JSON.
+        sse: Option<String>,
+        /// When it did, in seconds since 1970.
+        verified_at: Option<u64>,
+    },
+    /// What could not be verified at the commit was. Condition: committed.
+    Verified {
+        /// The package.
+        package: PackageId,
+        /// The file.
+        file: FileId,
+        /// Server-side encryption as the storage showed it, as JSON.
+        sse: Option<String>,
+        /// When it did, in seconds since 1970.
+        verified_at: u64,
     },
     /// The storage lost the file's bytes: all its parts are to be sent again. Condition: not committed.
     Lost {

@@ -20,7 +20,8 @@ use tokio::time::timeout;
 
 use super::changes::{self, sql};
 use super::{
-    Change, DurablePart, File, FileState, Keyring, Package, Records, RecordsError, Room, Transports,
+    Change, DurablePart, File, FileState, Keyring, Package, Receipts, Records, RecordsError, Room,
+    Transports, Unfinished,
 };
 
 /// The schema's versions, in order. A new one is added at the end; none is ever changed.
@@ -29,6 +30,7 @@ const SCHEMA: &[&str] = &[
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
+    include_str!("schema-5.sql"),
 ];
 
 /// Most changes in one transaction.
@@ -160,13 +162,34 @@ impl Sqlite {
             .collect()
     }
 
+    /// Packages that were created and are not finished.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn unfinished(&self) -> Result<Vec<Unfinished>, RecordsError> {
+        let rows = query("SELECT * FROM packages WHERE state = 1").fetch_all(&self.readers);
+        let mut unfinished = Vec::new();
+        for row in rows.await? {
+            let known = read_package(&row)?;
+            if let Some(keyring) = known.keyring {
+                unfinished.push(Unfinished {
+                    package: PackageId(bytes(&row, "id")?),
+                    user: known.user,
+                    keyring,
+                });
+            }
+        }
+        Ok(unfinished)
+    }
+
     /// The docroot that the records are about, once it was named.
     ///
     /// # Errors
     ///
     /// [`RecordsError`].
-    pub(crate) async fn docroot_id(&self) -> Result<Option<Vec<u8>>, RecordsError> {
-        let id = query_scalar("SELECT id FROM docroot");
+    pub(crate) async fn docroot_id(&self, name: &str) -> Result<Option<Vec<u8>>, RecordsError> {
+        let id = query_scalar("SELECT id FROM docroots WHERE name = ?1").bind(name.to_owned());
         Ok(id.fetch_optional(&self.readers).await?)
     }
 
@@ -175,20 +198,56 @@ impl Sqlite {
     /// # Errors
     ///
     /// [`RecordsError`].
-    pub(crate) async fn set_docroot_id(&self, id: &[u8; 16]) -> Result<(), RecordsError> {
-        self.apply(Change::NameDocroot { id: *id }).await.map(drop)
+    pub(crate) async fn set_docroot_id(
+        &self,
+        name: &str,
+        id: &[u8; 16],
+    ) -> Result<(), RecordsError> {
+        let (name, id) = (name.to_owned(), *id);
+        self.apply(Change::NameDocroot { name, id }).await.map(drop)
     }
 
-    /// Whether no package is recorded.
+    /// Whether no package is recorded as kept in a docroot.
     ///
     /// # Errors
     ///
     /// [`RecordsError`].
-    pub(crate) async fn is_empty(&self) -> Result<bool, RecordsError> {
-        let any: i64 = query_scalar("SELECT EXISTS (SELECT 1 FROM packages)")
+    pub(crate) async fn is_empty(&self, docroot: &str) -> Result<bool, RecordsError> {
+        let any: i64 = query_scalar("SELECT EXISTS (SELECT 1 FROM packages WHERE docroot = ?1)")
+            .bind(docroot.to_owned())
             .fetch_one(&self.readers)
             .await?;
         Ok(any == 0)
+    }
+
+    /// How the bytes of every file that S3 has not committed get there: uploads that somebody may go on with.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn uploads(&self) -> Result<Vec<String>, RecordsError> {
+        let storage =
+            query_scalar("SELECT storage FROM files WHERE storage IS NOT NULL AND state < 2");
+        Ok(storage.fetch_all(&self.readers).await?)
+    }
+
+    /// Committed files whose encryption could not be verified yet, with the docroot of each.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn unverified(&self) -> Result<Vec<(PackageId, String, File)>, RecordsError> {
+        let rows = query(
+            "SELECT f.*, p.docroot FROM files f JOIN packages p ON p.id = f.package WHERE f.storage IS NOT NULL \
+             AND f.verified_at IS NULL AND f.state = 2 AND p.state < 3 LIMIT 1000",
+        );
+        let rows = rows.fetch_all(&self.readers).await?;
+        rows.iter()
+            .map(|row| {
+                let package = PackageId(bytes(row, "package")?);
+                Ok((package, row.try_get("docroot")?, read_file(row)?))
+            })
+            .collect()
     }
 
     /// The ids of all packages.
@@ -318,6 +377,28 @@ impl Records for Sqlite {
                 .fetch_one(&self.readers)
                 .await?;
             Ok(u64::try_from(bytes).unwrap_or(0))
+        })
+    }
+
+    fn receipts(
+        &self,
+        package: PackageId,
+        file: FileId,
+    ) -> BoxFuture<'_, Result<Receipts, RecordsError>> {
+        Box::pin(async move {
+            let storage = query_scalar("SELECT storage FROM files WHERE package = ?1 AND id = ?2")
+                .bind(package.0.to_vec())
+                .bind(file.0.to_vec());
+            let storage: Option<Option<String>> = storage.fetch_optional(&self.readers).await?;
+            let parts = query_scalar(
+                "SELECT coalesce(receipt, '') FROM parts WHERE package = ?1 AND file = ?2 AND durable = 1 ORDER BY part",
+            )
+            .bind(package.0.to_vec())
+            .bind(file.0.to_vec());
+            Ok(Receipts {
+                storage: storage.flatten(),
+                parts: parts.fetch_all(&self.readers).await?,
+            })
         })
     }
 
@@ -538,6 +619,11 @@ fn read_file(row: &SqliteRow) -> Result<File, RecordsError> {
         },
         seal: optional(row, "seal")?,
         durable: Vec::new(),
+        storage: row.try_get("storage")?,
+        sse: row.try_get("sse")?,
+        verified_at: row
+            .try_get::<Option<i64>, _>("verified_at")?
+            .and_then(|at| u64::try_from(at).ok()),
     })
 }
 

@@ -7,6 +7,7 @@ use sealift_protocol::message::Role;
 use sealift_protocol::{ClientId, Epoch, FileId, Sha256Hash};
 
 use super::*;
+use crate::docroots::Docroots;
 use crate::metrics::Metrics;
 use crate::power_cut::sealed::Sealed;
 
@@ -38,7 +39,7 @@ async fn finished(records: &Sqlite, docroot: &Docroot, package: PackageId, old: 
             owner_sha256: Sha256Hash([1; 32]),
             grant: None,
             quota_bytes: None,
-            docroot: String::new(),
+            docroot: "default".to_owned(),
             sealed_by: None,
             now: 1,
             expires_at: 100,
@@ -61,6 +62,9 @@ async fn finished(records: &Sqlite, docroot: &Docroot, package: PackageId, old: 
                 state: FileState::Committed,
                 seal: Some([1; 48]),
                 durable: Vec::new(),
+                storage: None,
+                sse: None,
+                verified_at: None,
             },
             quota_bytes: None,
         },
@@ -84,7 +88,7 @@ async fn k2_after_a_power_cut_the_package_has_the_old_keyring_or_the_new_one() {
     for calls in 0..20 {
         let disk = SimulatedDisk::new(calls, Plant::Nothing);
         let storage = Storage {
-            docroot: Docroot::on(Arc::new(disk.clone()), 0),
+            docroots: Docroots::only(Docroot::on(Arc::new(disk.clone()), 0)),
             records: Arc::clone(&records) as _,
             config: Live::new(Settings::default().into()),
             metrics: Arc::default(),
@@ -95,7 +99,8 @@ async fn k2_after_a_power_cut_the_package_has_the_old_keyring_or_the_new_one() {
             sealed.keyring.clone(),
             sealed.next_keyring(),
         );
-        finished(&records, &storage.docroot, package, &before).await;
+        let docroot = storage.docroots.one("default").unwrap();
+        finished(&records, &docroot, package, &before).await;
         let (old, new) = (
             passed(package, &before).record,
             passed(package, &after).record,
@@ -109,7 +114,7 @@ async fn k2_after_a_power_cut_the_package_has_the_old_keyring_or_the_new_one() {
         let now = if answer.is_ok() { &after } else { &before };
         for (keyring, bytes) in [(old, &before), (current, now)] {
             let name = names::keyring_of(package, &keyring).unwrap();
-            let stored = storage.docroot.get(&name, 10_000).await.unwrap();
+            let stored = docroot.get(&name, 10_000).await.unwrap();
             assert_eq!(stored, bytes, "after {calls} calls");
         }
         // With the power on it goes through, and what was staged is staged no more.

@@ -100,11 +100,11 @@ impl S3 {
         }
     }
 
-    /// Ends an upload that was recorded, and removes what it may have stored.
+    /// Ends an upload that was begun. What lies under the name may be another one's, and is left alone.
     pub(crate) async fn abort(&self, name: &Name, state: &str) -> Result<(), DocrootError> {
         if let Way::Multipart { upload_id, .. } = Way::from_text(state)? {
             self.abort_upload(&self.key(name), &upload_id).await?;
         }
-        self.delete(name).await
+        Ok(())
     }
 }

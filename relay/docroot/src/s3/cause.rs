@@ -59,13 +59,13 @@ causes! {
     /// 200, but not what was asked.
     SseNotApplied = "sse_not_applied", "docroot admin", false, "the server did not encrypt as it was asked; nothing was kept";
     /// A policy says no.
-    AccessDenied = "s3_access_denied", "IAM admin", false, "S3 refused: check IAM and bucket policy";
+    AccessDenied = "storage_access_denied", "IAM admin", false, "S3 refused: check IAM and bucket policy";
     /// Wrong key id or secret.
-    CredentialsInvalid = "s3_credentials_invalid", "docroot admin", false, "the credentials are wrong";
+    CredentialsInvalid = "storage_credentials_invalid", "docroot admin", false, "the credentials are wrong";
     /// Session token is over.
-    CredentialsExpired = "s3_credentials_expired", "docroot admin", false, "the credentials have expired";
+    CredentialsExpired = "storage_credentials_expired", "docroot admin", false, "the credentials have expired";
     /// The provider chain found none.
-    CredentialsMissing = "s3_credentials_missing", "docroot admin", false, "no credentials were found in the docroot URL, environment, profile, web identity, container or instance";
+    CredentialsMissing = "storage_credentials_missing", "docroot admin", false, "no credentials were found in the docroot URL, environment, profile, web identity, container or instance";
     /// Clocks differ by more than 15 minutes.
     ClockSkew = "clock_skew", "host admin", false, "this machine's clock and the storage's differ by more than 15 minutes: set it";
     /// No such bucket.
@@ -83,15 +83,15 @@ causes! {
     /// Two writes at once.
     WriteConflict = "write_conflict", "nobody", true, "two writes met; it is tried again";
     /// 5xx, SlowDown.
-    Busy = "s3_busy", "wait", true, "the storage is busy or failed; it is tried again";
+    Busy = "storage_busy", "wait", true, "the storage is busy or failed; it is tried again";
     /// Somebody was silent.
-    Stalled = "stalled", "wait", true, "the sender or the storage was silent for too long; it is tried again";
+    Stalled = "storage_stalled", "wait", true, "the sender or the storage was silent for too long; it is tried again";
     /// No connection.
-    Unreachable = "s3_unreachable", "host admin", true, "the storage cannot be reached: check network, name and certificates";
+    Unreachable = "storage_unreachable", "host admin", true, "the storage cannot be reached: check network, name and certificates";
     /// No room.
     Full = "storage_full", "storage admin", true, "the storage is full";
     /// Anything else.
-    Failed = "s3_failed", "docroot admin", true, "the storage answered something unexpected";
+    Failed = "storage_failed", "docroot admin", true, "the storage answered something unexpected";
 }
 
 /// A cause, with what was being done and what the server said.

@@ -1,13 +1,13 @@
 //! Server-side encryption: what is asked for, and whether an answer shows it. Never trust a 200.
 
 use aws_sdk_s3::types::ServerSideEncryption;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, S3Error};
 use crate::Encryption;
 
 /// Server-side encryption as a server's answer shows it.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 pub struct Sse {
     /// `AES256`, `aws:kms`, `aws:kms:dsse`, or nothing.
     pub algorithm: Option<String>,
