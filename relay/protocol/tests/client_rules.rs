@@ -1134,3 +1134,41 @@ fn the_manifest_is_sealed_once_and_the_package_finished() {
         Some(&UserEvent::Finished { expires_at: 77 })
     );
 }
+
+#[test]
+fn an_answer_that_another_lane_overtook_does_not_say_that_the_package_is_gone() {
+    let absent = || match welcome() {
+        RelayMessage::Welcome(welcome) => RelayMessage::Welcome(Welcome {
+            state: PackageState::Absent,
+            ..welcome
+        }),
+        other => other,
+    };
+    let mut client = client(WEBSOCKET);
+    client.event(ClientEvent::AddFile {
+        file: FILE,
+        role: Role::Content,
+        head: b"head".to_vec(),
+        sealed_body_bytes: body_bytes(PART_BYTES * 40).expect("a length"),
+        pairs: Vec::new(),
+    });
+    client.event(ClientEvent::LaneOpened { lane: LaneId(0) });
+    client.message(0, absent());
+    // The second lane says hello before the package is created, and hears the answer afterwards.
+    client.event(ClientEvent::LaneOpened { lane: LaneId(1) });
+    let keyring_sha256 = sha256(b"keyring");
+    client.message(0, RelayMessage::Created { keyring_sha256 });
+    client.message(1, absent());
+    assert_eq!(client.outcome(), None);
+    // One that says hello afterwards is another matter: somebody deleted the package.
+    client.opens();
+    client.closed(1);
+    client.pass(Duration::from_secs(5));
+    let (lane, _) = client.opens()[0];
+    client.event(ClientEvent::LaneOpened { lane: LaneId(lane) });
+    client.message(lane, absent());
+    client.pass(Duration::from_secs(20));
+    let code = Code::NotFound;
+    let file = None;
+    assert_eq!(client.outcome(), Some(&UserEvent::Failed { code, file }));
+}

@@ -61,6 +61,10 @@ fn spec_names_the_limits_that_hold() {
             limits::CLIENT_LANES_MAX
         ),
         format!("wait for storage | {} |", limits::LANE_REQUESTS_MAX),
+        format!(
+            "a sender cuts what is longer) | 1,{:03} KiB |",
+            kib(limits::WEBSOCKET_MESSAGE_BYTES_MAX) - 1000
+        ),
     ] {
         assert!(SPEC.contains(&row), "SPEC.md section 8 does not say: {row}");
     }

@@ -20,11 +20,13 @@ use crate::error::Code;
 use crate::ids::{Attempt, ClientId, FileId, LaneId, OwnerToken, PackageId, Pair, PartNumber};
 use crate::message::{ClientMessage, RelayMessage, Role, Transport};
 
+mod choice;
 mod files;
 mod ladder;
 mod lanes;
 mod meter;
 mod parts;
+mod scale;
 mod scaler;
 mod state;
 
@@ -51,7 +53,8 @@ pub struct ClientConfig {
     pub expires_in_s: Option<u32>,
     /// Transports that may be used; the order does not matter.
     pub transports: Vec<Transport>,
-    /// Most lanes; cut to [`crate::limits::CLIENT_LANES_MAX`].
+    /// Most lanes; cut to [`crate::limits::CLIENT_LANES_MAX`]. One more is open while two transports
+    /// are compared.
     pub lanes_max: usize,
     /// Any random number; spreads the back-off of many clients.
     pub jitter_seed: u64,
@@ -352,7 +355,7 @@ pub struct Progress {
     pub bytes_per_second: u64,
     /// Smoothed estimate.
     pub time_left: Option<Duration>,
-    /// The transport of most lanes.
+    /// The transport in use.
     pub transport: Option<Transport>,
     /// Open lanes.
     pub lanes: u32,

@@ -4,7 +4,8 @@
 //! an error (a firewall that swallows UDP shows itself after 4 s in Chromium and 30 s in
 //! Firefox). The first to answer a `Hello` wins. After a WebTransport death the WebSocket goes
 //! first. Chromium delays and then refuses WebTransport after repeated failures within five
-//! minutes, so at most [`FAILURES_MAX`] are risked in that time.
+//! minutes, so at most [`FAILURES_MAX`] are risked in that time. Which of two that work is better
+//! is another question: see [`super::choice`].
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -19,6 +20,8 @@ const RACE_AGAIN: Duration = Duration::from_secs(2);
 const MEMORY: Duration = Duration::from_secs(300);
 /// WebTransport failures risked in that time.
 const FAILURES_MAX: usize = 2;
+/// After a death WebTransport is tried again, beside a WebSocket that works, no sooner than this.
+const CLIMB_AFTER: Duration = Duration::from_secs(60);
 /// Failures of the WebSocket after which WebTransport is tried although it died before.
 const WEBSOCKET_FAILURES_MAX: u32 = 2;
 const BACK_OFF_MIN: Duration = Duration::from_millis(250);
@@ -32,6 +35,8 @@ pub(super) struct Ladder {
     failures: VecDeque<Duration>,
     /// When a working WebTransport lane last died.
     death: Option<Duration>,
+    /// When the WebSocket was last measured to be the faster one.
+    websocket_was_faster: Option<Duration>,
     websocket_failures: u32,
     /// Failed tries in a row, of any kind.
     tries: u32,
@@ -48,6 +53,7 @@ impl Ladder {
             usable: transports.to_vec(),
             failures: VecDeque::new(),
             death: None,
+            websocket_was_faster: None,
             websocket_failures: 0,
             tries: 0,
             retry_at: now,
@@ -75,7 +81,10 @@ impl Ladder {
 
     fn first(&self, now: Duration) -> Option<Transport> {
         let websocket = self.can(Transport::WebSocket);
-        let its_turn = self.websocket_next && websocket;
+        let faster = self
+            .websocket_was_faster
+            .is_some_and(|at| now.saturating_sub(at) < MEMORY && self.websocket_failures == 0);
+        let its_turn = (self.websocket_next || faster) && websocket;
         if self.can(Transport::WebTransport) && !its_turn && self.webtransport_is_wise(now) {
             return Some(Transport::WebTransport);
         }
@@ -101,6 +110,23 @@ impl Ladder {
         let web = most == Transport::WebTransport;
         let unwise = web && self.can(Transport::WebSocket) && !self.webtransport_is_wise(now);
         Some(if unwise { Transport::WebSocket } else { most })
+    }
+
+    /// Whether this transport may be tried now beside another one that works.
+    pub(super) fn may_climb(&self, now: Duration, transport: Transport) -> bool {
+        let died = self.death.filter(|_| transport == Transport::WebTransport);
+        now >= self.retry_at
+            && self.can(transport)
+            && died.is_none_or(|at| now.saturating_sub(at) >= CLIMB_AFTER)
+            && (transport == Transport::WebSocket || self.may_risk_webtransport(now))
+    }
+
+    /// This transport was measured to be the faster one.
+    pub(super) fn faster(&mut self, now: Duration, transport: Transport) {
+        self.websocket_was_faster = (transport == Transport::WebSocket).then_some(now);
+        if transport == Transport::WebTransport {
+            self.death = None;
+        }
     }
 
     /// Whether another WebTransport failure now would be tolerable.
@@ -255,6 +281,28 @@ mod tests {
         ladder.died(ms(1000), WebTransport, true);
         assert_eq!(ladder.choose(ms(1000), &[]), Some(WebSocket));
         assert_eq!(ladder.choose(ms(301_000), &[]), Some(WebTransport));
+    }
+
+    #[test]
+    fn webtransport_is_tried_again_a_minute_after_its_death_and_twice_in_five() {
+        let mut ladder = Ladder::new(&BOTH, 7, ms(0));
+        ladder.died(ms(1000), WebTransport, false);
+        ladder.won(WebSocket);
+        assert!(!ladder.may_climb(ms(60_000), WebTransport));
+        assert!(ladder.may_climb(ms(61_000), WebTransport));
+        ladder.failed(ms(65_000), WebTransport, true);
+        ladder.failed(ms(130_000), WebTransport, true);
+        assert!(!ladder.may_climb(ms(300_000), WebTransport));
+        assert!(ladder.may_climb(ms(366_000), WebTransport));
+    }
+
+    #[test]
+    fn the_faster_websocket_goes_first_when_all_lanes_are_gone() {
+        let mut ladder = Ladder::new(&BOTH, 7, ms(0));
+        ladder.faster(ms(1000), WebSocket);
+        assert_eq!(ladder.choose(ms(2000), &[]), Some(WebSocket));
+        ladder.failed(ms(2000), WebSocket, false);
+        assert_eq!(ladder.choose(ms(30_000), &[]), Some(WebTransport));
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub(super) struct Lane {
     heard: Duration,
     asked: Option<Duration>,
     since: Duration,
+    /// The package was there before this lane said hello.
+    knew_package: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -80,7 +82,7 @@ impl LanePart {
 }
 
 impl Lane {
-    fn new(transport: Transport, now: Duration) -> Self {
+    pub(super) fn new(transport: Transport, now: Duration) -> Self {
         let (stage, parts) = (Stage::Opening, Vec::new());
         Self {
             transport,
@@ -89,14 +91,15 @@ impl Lane {
             heard: now,
             asked: None,
             since: now,
+            knew_package: false,
         }
     }
 
-    fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         self.stage == Stage::Ready
     }
 
-    fn is_new(&self) -> bool {
+    pub(super) fn is_new(&self) -> bool {
         matches!(self.stage, Stage::Opening | Stage::Greeting)
     }
 
@@ -169,19 +172,12 @@ impl ClientSession {
             .filter(|_| self.hold_until <= self.now)
     }
 
-    /// The transport of most lanes.
+    /// The transport in use: the preferred one, if it has a lane.
     pub(super) fn transport(&self) -> Option<Transport> {
-        let ready = self.lanes.values().filter(|lane| lane.is_ready());
-        let (web, all) = ready.fold((0_usize, 0_usize), |(web, all), lane| {
-            let is_web = usize::from(lane.transport == Transport::WebTransport);
-            (web.saturating_add(is_web), all.saturating_add(1))
-        });
-        let most = if web.saturating_mul(2) >= all {
-            Transport::WebTransport
-        } else {
-            Transport::WebSocket
-        };
-        (all > 0).then_some(most)
+        let ready = || self.lanes.values().filter(|lane| lane.is_ready());
+        let preferred = self.choice.preferred();
+        let usual = ready().find(|lane| Some(lane.transport) == preferred);
+        usual.or_else(|| ready().next()).map(|lane| lane.transport)
     }
 
     pub(super) fn send(&mut self, lane: LaneId, message: ClientMessage) {
@@ -248,45 +244,6 @@ impl ClientSession {
         }
     }
 
-    /// Opens or closes lanes beside the first one, as the goodput wants it.
-    fn scale(&mut self) {
-        let ready = self.ready_lanes().count();
-        let wanted = self.scaler.wanted();
-        let busy = self
-            .lanes
-            .values()
-            .all(|lane| lane.is_ready() && lane.has_parts());
-        self.scaler.tick(
-            self.now,
-            busy && ready == wanted && self.much_is_left(),
-            self.meter.arrived(),
-        );
-        let wanted = self.scaler.wanted();
-        let opening = self.lanes.values().filter(|lane| lane.is_new()).count();
-        if ready.saturating_add(opening) < wanted && !self.all_is_dealt() {
-            self.open_another_lane();
-        } else if ready > wanted
-            && let Some(lane) = self.lanes.values_mut().rev().find(|lane| lane.is_ready())
-        {
-            lane.stage = Stage::Draining;
-        }
-    }
-
-    fn open_another_lane(&mut self) {
-        let Some(most) = self.transport() else { return };
-        if let Some(transport) = self.ladder.choose_another(self.now, most) {
-            self.open_lane(transport);
-        }
-    }
-
-    fn open_lane(&mut self, transport: Transport) {
-        let lane = LaneId(self.next_lane);
-        self.next_lane = self.next_lane.saturating_add(1);
-        self.lanes.insert(lane, Lane::new(transport, self.now));
-        self.actions
-            .push_back(ClientAction::OpenLane { lane, transport });
-    }
-
     pub(super) fn lanes_wake(&self) -> Option<Duration> {
         let lanes = self.lanes.values().map(Lane::next_wake).min();
         let ladder = if self.has_ready_lane() {
@@ -310,6 +267,7 @@ impl ClientSession {
             return;
         };
         lane.stage = Stage::Greeting;
+        lane.knew_package = self.create == Request::Answered;
         let transport = lane.transport;
         let config = &self.config;
         let hello = Hello {
@@ -338,7 +296,7 @@ impl ClientSession {
             return;
         };
         lane.stage = Stage::Ready;
-        let transport = lane.transport;
+        let (transport, knew_package) = (lane.transport, lane.knew_package);
         self.epoch = Some(welcome.epoch);
         self.takeover = false;
         self.scaler
@@ -346,8 +304,10 @@ impl ClientSession {
         self.ladder.won(transport);
         if first {
             self.close_losers(transport);
+            self.choice.start_over(self.now);
         }
-        self.package_is(welcome.state, welcome.expires_at);
+        self.choice.welcomed(self.now, transport);
+        self.package_is(welcome.state, welcome.expires_at, knew_package);
     }
 
     /// The first lane won the race: the ones still opening by another transport are closed.
@@ -374,7 +334,10 @@ impl ClientSession {
         if self.transport_told == Some(transport) {
             return;
         }
+        let measured = self.choice.is_measured();
         let reason = match (self.transport_told.replace(transport), transport) {
+            (Some(_), Transport::WebSocket) if measured => "A WebSocket is faster here.",
+            (Some(_), Transport::WebTransport) if measured => "WebTransport is faster here.",
             (None, Transport::WebTransport) => "WebTransport answered first.",
             (None, Transport::WebSocket) => "WebTransport is not available here, or was slower.",
             (Some(_), Transport::WebSocket) => "WebTransport was lost.",
@@ -383,7 +346,7 @@ impl ClientSession {
         self.tell(UserEvent::Transport { transport, reason });
     }
 
-    fn package_is(&mut self, state: PackageState, expires_at: Option<u64>) {
+    fn package_is(&mut self, state: PackageState, expires_at: Option<u64>, knew_package: bool) {
         if matches!(self.phase, Phase::Aborting { .. }) {
             if state == PackageState::Finished {
                 self.finished(expires_at.unwrap_or(0));
@@ -393,10 +356,9 @@ impl ClientSession {
         match state {
             PackageState::Finished if self.finish_sent => self.finished(expires_at.unwrap_or(0)),
             PackageState::Finished => self.fail(Code::AlreadyFinished, None),
-            // It was there, and somebody deleted it.
-            PackageState::Absent if self.create == Request::Answered => {
-                self.fail(Code::NotFound, None)
-            }
+            // It was there before this was asked, so somebody deleted it. An answer that another
+            // lane's `Created` overtook says nothing.
+            PackageState::Absent if knew_package => self.fail(Code::NotFound, None),
             PackageState::Absent | PackageState::Open => {}
         }
     }
@@ -453,15 +415,20 @@ impl ClientSession {
     fn learn_from(&mut self, transport: Transport, was_new: bool, end: LaneEnd) {
         let others = !self.lanes.is_empty();
         match end {
-            LaneEnd::Unsupported => self.ladder.unsupported(self.now, transport),
+            LaneEnd::Unsupported => {
+                self.ladder.unsupported(self.now, transport);
+                self.choice.disturbed(self.now, transport);
+            }
             LaneEnd::NotOpened | LaneEnd::Closed if was_new => {
                 self.ladder.failed(self.now, transport, others);
+                self.choice.disturbed(self.now, transport);
                 if self.has_ready_lane() {
                     self.ladder.back_off(self.now);
                 }
             }
             LaneEnd::NotOpened | LaneEnd::Closed => {
                 self.ladder.died(self.now, transport, !others);
+                self.choice.disturbed(self.now, transport);
                 self.leave_webtransport(transport);
             }
         }
@@ -470,12 +437,18 @@ impl ClientSession {
     /// One WebTransport lane died: its siblings travel the same way, so the next lane is a
     /// WebSocket, opened beside them while they live.
     fn leave_webtransport(&mut self, died: Transport) {
-        let others_opening = self.lanes.values().any(Lane::is_new);
-        if died == Transport::WebTransport
-            && self.has_ready_lane()
-            && !others_opening
-            && self.ladder.can(Transport::WebSocket)
+        if died != Transport::WebTransport
+            || !self.has_ready_lane()
+            || !self.ladder.can(Transport::WebSocket)
         {
+            return;
+        }
+        self.choice.leave_for(self.now, Transport::WebSocket);
+        let on_its_way = self
+            .lanes
+            .values()
+            .any(|lane| lane.is_new() || lane.transport == Transport::WebSocket);
+        if !on_its_way {
             self.open_lane(Transport::WebSocket);
         }
     }

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::message::Transport;
+
 /// How fast the rate follows: the weight of old samples falls to 37 % in this time.
 const SMOOTHING: Duration = Duration::from_secs(5);
 /// Samples are this long.
@@ -14,6 +16,8 @@ const WARM_UP: Duration = Duration::from_secs(2);
 pub(super) struct Meter {
     /// Bytes that the relay received, sent again or not.
     arrived: u64,
+    /// Of these, the ones that came over WebTransport.
+    by_webtransport: u64,
     sampled: u64,
     sampled_at: Duration,
     measured: Duration,
@@ -30,13 +34,24 @@ impl Meter {
     }
 
     /// More bytes arrived.
-    pub(super) fn add(&mut self, bytes: u64) {
+    pub(super) fn add(&mut self, transport: Transport, bytes: u64) {
         self.arrived = self.arrived.saturating_add(bytes);
+        if transport == Transport::WebTransport {
+            self.by_webtransport = self.by_webtransport.saturating_add(bytes);
+        }
     }
 
     /// Bytes that arrived since the start.
     pub(super) fn arrived(&self) -> u64 {
         self.arrived
+    }
+
+    /// Bytes that arrived over one transport since the start.
+    pub(super) fn arrived_over(&self, transport: Transport) -> u64 {
+        match transport {
+            Transport::WebTransport => self.by_webtransport,
+            Transport::WebSocket => self.arrived.saturating_sub(self.by_webtransport),
+        }
     }
 
     /// Lets time pass. Time in which nothing was meant to be sent does not count.
@@ -92,7 +107,7 @@ mod tests {
 
     fn run(meter: &mut Meter, from_s: u64, to_s: u64, bytes_per_half: u64) {
         for half in from_s * 2 + 1..=to_s * 2 {
-            meter.add(bytes_per_half);
+            meter.add(Transport::WebSocket, bytes_per_half);
             meter.tick(Duration::from_millis(half * 500), true);
         }
     }

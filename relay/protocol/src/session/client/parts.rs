@@ -18,7 +18,7 @@ use super::{ClientAction, ClientSession, PartFailure, SendPart, Verdict};
 use crate::error::Code;
 use crate::ids::{Attempt, Epoch, FileId, LaneId, Pair, PartNumber, Sha256Hash};
 use crate::limits::ATTEMPTS_MAX;
-use crate::message::{ClientMessage, Pairs, pairs_sha256};
+use crate::message::{ClientMessage, Pairs, Transport, pairs_sha256};
 use crate::part_plan::{PartPlan, PartRange};
 use crate::session::part_set::PartSet;
 
@@ -310,7 +310,12 @@ impl ClientSession {
     /// The ready lane with the least to do, if it may have more.
     fn lane_with_room(&self) -> Option<LaneId> {
         let waiting: usize = self.active_parts().map(Parts::waiting_count).sum();
-        let ready = self.ready_lanes().count();
+        let tried = self.choice.tried();
+        let may_send = |id: &LaneId| {
+            let transport = self.lanes.get(id).map(|lane| lane.transport);
+            tried.is_none() || transport == tried
+        };
+        let ready = self.ready_lanes().filter(may_send).count();
         // Near the end a part must not wait behind another one while a lane has nothing to do.
         let ahead = if waiting.saturating_add(self.coming.len()) > ready {
             2
@@ -319,6 +324,7 @@ impl ClientSession {
         };
         let lanes = self
             .ready_lanes()
+            .filter(may_send)
             .filter_map(|id| Some((id, self.lanes.get(&id)?)));
         let room = lanes.filter(|(_, lane)| {
             lane.unsealed_count() < ahead
@@ -598,15 +604,17 @@ impl ClientSession {
         attempt: Attempt,
         bytes: u64,
     ) {
-        let given = self
-            .lanes
-            .get_mut(&lane)
-            .and_then(|lane| lane.part_mut(file, part, attempt));
-        let Some(given) = given else { return };
+        let Some(known) = self.lanes.get_mut(&lane) else {
+            return;
+        };
+        let transport = known.transport;
+        let Some(given) = known.part_mut(file, part, attempt) else {
+            return;
+        };
         let bytes = bytes.min(given.length);
         let fresh = bytes.saturating_sub(given.received);
         given.received = given.received.max(bytes);
-        self.meter.add(fresh);
+        self.meter.add(transport, fresh);
         if fresh > 0 {
             self.arrived();
         }
@@ -728,15 +736,16 @@ impl ClientSession {
         );
         let length = parts.plan.range(part).map_or(0, |range| range.length);
         self.count_durable(file, length, true);
-        let unseen = self.take_off_lanes(file, part);
-        self.meter.add(unseen);
+        for (transport, unseen) in self.take_off_lanes(file, part) {
+            self.meter.add(transport, unseen);
+        }
         self.progressed();
     }
 
     /// Takes a part off the lanes that still have it. Returns how many of the bytes handed over
-    /// were not reported as received.
-    fn take_off_lanes(&mut self, file: FileId, part: PartNumber) -> u64 {
-        let mut unseen: u64 = 0;
+    /// were not reported as received, and how they travelled.
+    fn take_off_lanes(&mut self, file: FileId, part: PartNumber) -> Vec<(Transport, u64)> {
+        let mut unseen = Vec::new();
         for (&lane, known) in &mut self.lanes {
             for given in known
                 .parts
@@ -744,7 +753,8 @@ impl ClientSession {
                 .filter(|p| p.file == file && p.part == part)
             {
                 if given.sealed {
-                    unseen = unseen.saturating_add(given.length.saturating_sub(given.received));
+                    let rest = given.length.saturating_sub(given.received);
+                    unseen.push((known.transport, rest));
                 } else if !given.stopping {
                     given.stopping = true;
                     let attempt = given.attempt;

@@ -54,6 +54,11 @@ impl Scaler {
         self.wanted
     }
 
+    /// Whether an added lane has yet to show what it brings.
+    pub(super) fn is_trying(&self) -> bool {
+        matches!(self.step, Step::Trying { .. })
+    }
+
     /// The relay takes no more than these.
     pub(super) fn limit(&mut self, lanes_max: usize) {
         self.lanes_max = self.lanes_max.min(lanes_max.max(1));

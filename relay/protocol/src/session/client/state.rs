@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
+use super::choice::Choice;
 use super::files::File;
 use super::ladder::Ladder;
 use super::lanes::{Lane, Leaving};
@@ -33,6 +34,7 @@ pub struct ClientSession {
     pub(super) next_lane: u32,
     pub(super) ladder: Ladder,
     pub(super) scaler: Scaler,
+    pub(super) choice: Choice,
     pub(super) meter: Meter,
     /// No lane is opened before, because the network is said to be gone.
     pub(super) offline_until: Option<Duration>,
@@ -118,6 +120,7 @@ impl ClientSession {
             next_lane: 0,
             ladder: Ladder::new(&config.transports, config.jitter_seed, now),
             scaler: Scaler::new(lanes_max),
+            choice: Choice::new(),
             meter: Meter::new(now),
             offline_until: None,
             hold_until: Duration::ZERO,

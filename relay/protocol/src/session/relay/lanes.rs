@@ -11,7 +11,7 @@ use crate::limits::LANE_IDLE_MAX;
 use crate::message::{Capabilities, Hello, Negotiated, PackageState, RelayMessage, Welcome};
 
 /// Progress is reported after so many bytes …
-const REPORT_BYTES: u64 = 1 << 20;
+const REPORT_BYTES: u64 = 4 << 20;
 /// … or so much time.
 const REPORT_AFTER: Duration = Duration::from_millis(250);
 /// A lane with parts under way hears something at least so often, however slow storage is, so
