@@ -8,6 +8,7 @@ mod authority;
 mod bodies;
 mod causes;
 mod exchange;
+mod from_aspera;
 mod hostile_names;
 mod interruption;
 mod kills;

@@ -36,7 +36,11 @@ impl Command {
         let section = match scope {
             Scope::User => {
                 check_name(&self.name)?;
-                if !edit.loaded()?.config.users.contains_key(&self.name) {
+                let has_docroot = self
+                    .parameters
+                    .iter()
+                    .any(|one| one.meaning == Meaning::Docroot);
+                if !has_docroot && !edit.loaded()?.config.users.contains_key(&self.name) {
                     done.push(set_user_docroot(edit, &self.name, DEFAULT_DOCROOT)?);
                 }
                 Section::User(self.name.clone())
