@@ -20,7 +20,7 @@ use crate::part::{PartFile, write_at};
 use crate::pipeline::Run;
 use crate::seal::{Seal, unwritable};
 use crate::target::{Target, time_from_ms};
-use crate::terminal::{Terminal, printable, printable_lines};
+use crate::terminal::{Terminal, printable};
 use crate::unseal::{Source, open_body};
 
 /// Stands where no manifest says which seal a file must have.
@@ -279,7 +279,8 @@ impl Contents {
                 let part = target.begin(&self.paths[file], &self.part_name(file))?;
                 let mut offset = 0;
                 let write = |_: &Pair, plain: &[u8]| append(&part, plain, &mut offset);
-                open_body(opener, &[], source, write, accept, run)?;
+                open_body(opener, &[], source, write, accept, run)
+                    .map_err(|failure| self.about_file(file, failure))?;
                 self.finish(file, part)
             }
             Output::Stdout => {
@@ -289,7 +290,8 @@ impl Contents {
                         .write_all(plain)
                         .map_err(|error| Failure::stdout(&error))
                 };
-                open_body(opener, &[], source, write, accept, run)?;
+                open_body(opener, &[], source, write, accept, run)
+                    .map_err(|failure| self.about_file(file, failure))?;
                 stdout.flush().map_err(|error| Failure::stdout(&error))
             }
         }
@@ -316,6 +318,14 @@ impl Contents {
                 })?;
                 stdout.flush().map_err(|error| Failure::stdout(&error))
             }
+        }
+    }
+
+    /// Says which file is damaged.
+    pub(crate) fn about_file(&self, file: usize, failure: Failure) -> Failure {
+        match failure.cause {
+            Cause::Damaged | Cause::CutShort => failure.about(&self.manifest.files[file].path),
+            _ => failure,
         }
     }
 
@@ -393,33 +403,4 @@ fn tell_renamed(path: &str, place: &SafePath, terminal: &Terminal) {
     if path != place {
         terminal.notice(&format!("{} is saved as {place}", printable(path)));
     }
-}
-
-/// Title, note and files, for a person; one object each, for a program.
-pub(crate) fn tell_list(manifest: &Manifest, terminal: &Terminal) -> Result<()> {
-    if terminal.json() {
-        terminal.event("package", json!({ "title": manifest.title, "note": manifest.note, "file_count": manifest.files.len() }))?;
-        for file in &manifest.files {
-            let listed = json!({ "path": file.path, "bytes": file.bytes, "modified_ms": file.modified_ms, "media_type": file.media_type });
-            terminal.event("entry", listed)?;
-        }
-        for folder in &manifest.folders {
-            terminal.event("folder", json!({ "path": folder }))?;
-        }
-        return Ok(());
-    }
-    let mut text = String::new();
-    if !manifest.title.is_empty() {
-        text.push_str(&format!("{}\n", printable(&manifest.title)));
-    }
-    if !manifest.note.is_empty() {
-        text.push_str(&format!("{}\n\n", printable_lines(&manifest.note)));
-    }
-    for file in &manifest.files {
-        text.push_str(&format!("{:>15}  {}\n", file.bytes, printable(&file.path)));
-    }
-    for folder in &manifest.folders {
-        text.push_str(&format!("{:>15}  {}/\n", "", printable(folder)));
-    }
-    terminal.raw(text.as_bytes())
 }

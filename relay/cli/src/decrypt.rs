@@ -30,8 +30,32 @@ const PEEK_BYTES: usize = 16;
 /// Read at once where segments are not counted.
 const PIECE_BYTES: usize = 256 * 1024;
 
+/// Damage of which something may be left.
+const SALVAGEABLE: &[&str] = &[
+    "damaged_content",
+    "damaged_head",
+    "damaged_manifest",
+    "seal_mismatch",
+    "cut_short",
+    "file_missing",
+];
+
 /// Runs the command.
 pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
+    open(arguments, terminal).map_err(|failure| {
+        let from_file = arguments.file.as_os_str() != "-" && !arguments.salvage;
+        if from_file && SALVAGEABLE.contains(&failure.code) {
+            let advice = format!(
+                "{} To keep what is good of it, add --salvage.",
+                failure.advice
+            );
+            return Failure { advice, ..failure };
+        }
+        failure
+    })
+}
+
+fn open(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
     if arguments.file.to_string_lossy().contains('#') && !arguments.file.exists() {
         return Err(link_as_argument());
     }

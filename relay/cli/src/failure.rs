@@ -1,10 +1,10 @@
-//! What can go wrong, with one exit code for each cause.
+//! A command that ended early: what happened and what to do, in words for the person at the terminal.
 //!
-//! The numbers and the code words are stable: scripts match on them. Code words are those of
-//! [`sealift_protocol::error::Code`] wherever it has one. The text is for the person at the terminal
-//! and says what happened and what to do; it may change.
+//! Code words are those of [`sealift_protocol::error::Code`] wherever it has one, and so are most
+//! sentences; those that speak of pages say it here as it is at a terminal. Words may change, codes do
+//! not.
 //!
-//! Start with [`Cause`], which is also the table printed by `sealift --help`.
+//! Start with [`Failure`]; the causes are in [`crate::cause`].
 
 use std::fmt;
 use std::io;
@@ -12,220 +12,12 @@ use std::path::Path;
 
 use sealift_protocol::error::Code;
 
+pub(crate) use crate::cause::Cause;
+use crate::cause::cause_of;
 use crate::terminal::printable;
 
 /// Result of everything that can end a command.
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
-
-/// Why a command ended. Each has a stable exit code and a stable code word.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Cause {
-    /// Something that has no cause of its own.
-    Failed,
-    /// The command line was not understood. (clap exits with the same number.)
-    Usage,
-    /// A file or folder on this computer could not be read or written.
-    LocalFile,
-    /// The target exists already, and replacing it was not asked for.
-    Exists,
-    /// A password or a link is needed, none was given, and there is no terminal to ask at.
-    SecretMissing,
-    /// The password does not open it.
-    WrongPassword,
-    /// The bytes were damaged or changed.
-    Damaged,
-    /// The end is missing.
-    CutShort,
-    /// The link is cut, mistyped, or of another kind.
-    BadLink,
-    /// Not a `.sealift` file.
-    NotSealed,
-    /// Made by a newer version of this program.
-    UnknownVersion,
-    /// A limit of the format or of the relay was passed.
-    TooLarge,
-    /// `decrypt --salvage` kept what was good, and that is not everything.
-    Salvaged,
-    /// Opening it would cost more memory or time than any right file asks for.
-    KdfTooExpensive,
-    /// The relay served an older keyring than was seen before.
-    OldKeyring,
-    /// The relay cannot be reached, or the connection was lost for too long.
-    Network,
-    /// The relay refused.
-    Refused,
-    /// The relay has no such package: expired, deleted or never finished.
-    NotFound,
-    /// The relay's storage is full.
-    StorageFull,
-    /// Another client is sending this package, or took it over.
-    Session,
-    /// A source file changed while it was being sealed.
-    SourceChanged,
-    /// The relay takes newer versions of this program only.
-    ClientTooOld,
-    /// The relay asks for a password, or a stronger one.
-    Protection,
-    /// Someone else changed who can open the package meanwhile.
-    KeyringChanged,
-    /// Stopped by Ctrl-C or SIGTERM.
-    Cancelled,
-    /// Whoever read our output went away. Ends without a word.
-    BrokenPipe,
-}
-
-/// Every cause with its exit code, its code word and a few words for the help page.
-pub(crate) const CAUSES: &[(Cause, u8, &str, &str)] = &[
-    (Cause::Failed, 1, "failed", "none of the causes below"),
-    (
-        Cause::Usage,
-        2,
-        "bad_usage",
-        "the command line was not understood",
-    ),
-    (
-        Cause::LocalFile,
-        3,
-        "local_file",
-        "a file on this computer cannot be read or written",
-    ),
-    (Cause::Exists, 4, "exists", "the target exists already"),
-    (
-        Cause::SecretMissing,
-        5,
-        "secret_missing",
-        "a password or link is needed and nobody to ask",
-    ),
-    (
-        Cause::WrongPassword,
-        10,
-        "wrong_password",
-        "the password or key does not open it",
-    ),
-    (Cause::Damaged, 11, "damaged", "damaged or changed"),
-    (Cause::CutShort, 12, "cut_short", "the end is missing"),
-    (
-        Cause::BadLink,
-        13,
-        "bad_link",
-        "the link is cut, mistyped or of another kind",
-    ),
-    (Cause::NotSealed, 14, "not_sealed", "not a .sealift file"),
-    (
-        Cause::UnknownVersion,
-        19,
-        "unknown_version",
-        "made by a newer version of sealift",
-    ),
-    (
-        Cause::TooLarge,
-        15,
-        "too_large",
-        "over a limit of the format or the relay",
-    ),
-    (
-        Cause::Salvaged,
-        16,
-        "salvaged",
-        "decrypt --salvage: kept in part, not whole",
-    ),
-    (
-        Cause::KdfTooExpensive,
-        17,
-        "kdf_too_expensive",
-        "opening it would cost more than any right file does",
-    ),
-    (
-        Cause::OldKeyring,
-        18,
-        "old_keyring",
-        "the relay served an older keyring than before",
-    ),
-    (
-        Cause::Network,
-        20,
-        "network_lost",
-        "the relay cannot be reached",
-    ),
-    (Cause::Refused, 21, "refused", "the relay refused"),
-    (
-        Cause::NotFound,
-        22,
-        "not_found",
-        "no such package: expired, deleted or unfinished",
-    ),
-    (
-        Cause::StorageFull,
-        23,
-        "storage_full",
-        "the relay's storage is full",
-    ),
-    (
-        Cause::Session,
-        24,
-        "session_busy",
-        "another client sends this package",
-    ),
-    (
-        Cause::SourceChanged,
-        25,
-        "file_changed",
-        "a file changed while it was being sealed",
-    ),
-    (
-        Cause::ClientTooOld,
-        26,
-        "client_too_old",
-        "the relay takes newer versions of sealift only",
-    ),
-    (
-        Cause::Protection,
-        27,
-        "protection",
-        "the relay asks for a password, or a stronger one",
-    ),
-    (
-        Cause::KeyringChanged,
-        28,
-        "keyring_changed",
-        "rekey: passwords or keys were changed meanwhile",
-    ),
-    (Cause::Cancelled, 130, "cancelled", "stopped by Ctrl-C"),
-    (
-        Cause::BrokenPipe,
-        141,
-        "broken_pipe",
-        "the reader of the output went away",
-    ),
-];
-
-impl Cause {
-    /// Exit code, 1 to 141.
-    pub(crate) fn exit_code(self) -> u8 {
-        self.row().1
-    }
-
-    /// Code word, the same one that `--json` prints.
-    pub(crate) fn code(self) -> &'static str {
-        self.row().2
-    }
-
-    fn row(self) -> &'static (Self, u8, &'static str, &'static str) {
-        CAUSES
-            .iter()
-            .find(|row| row.0 == self)
-            .unwrap_or(&CAUSES[0])
-    }
-}
-
-/// The last lines of `sealift --help`.
-pub(crate) fn exit_code_table() -> String {
-    let mut table = String::from("Exit codes:\n    0  done\n");
-    for (_, number, code, words) in CAUSES {
-        table.push_str(&format!("  {number:>3}  {code:<15} {words}\n"));
-    }
-    table.trim_end().to_owned()
-}
 
 /// A command that ended early: why, what happened, and what to do about it.
 #[derive(Clone, Debug)]
@@ -238,6 +30,8 @@ pub(crate) struct Failure {
     pub(crate) what: String,
     /// What the person can do. One or two sentences.
     pub(crate) advice: String,
+    /// The first damaged segment, and the byte of its sealed body where it starts.
+    pub(crate) damage: Option<(u64, u64)>,
 }
 
 impl Failure {
@@ -252,15 +46,17 @@ impl Failure {
             code: cause.code(),
             what,
             advice,
+            damage: None,
         }
     }
 
     /// One of the causes that browser, relay and command line share, with its own sentence.
     pub(crate) fn shared(code: Code) -> Self {
         let sentence = code.sentence();
-        let (what, advice) = match sentence.split_once(". ") {
-            Some(both) => both,
-            None => (sentence.trim_end_matches('.'), advice_for(code)),
+        let (what, advice) = match (at_a_terminal(code), sentence.split_once(". ")) {
+            (Some(own), _) => own,
+            (None, Some(both)) => both,
+            (None, None) => (sentence.trim_end_matches('.'), advice_for(code)),
         };
         let mut failure = Self::new(cause_of(code), what, advice);
         failure.code = code.as_str();
@@ -343,6 +139,57 @@ fn capitalised(text: &str) -> String {
     })
 }
 
+/// What happened and what to do, where the shared sentence speaks of pages.
+fn at_a_terminal(code: Code) -> Option<(&'static str, &'static str)> {
+    Some(match code {
+        Code::ClientTooOld => (
+            "this version of sealift is too old for this relay",
+            "Install a newer version.",
+        ),
+        Code::UnknownVersion => (
+            "this was made by a newer version of sealift",
+            "Install a newer version.",
+        ),
+        Code::KdfTooWeak => (
+            "its password is protected less than sealift accepts",
+            "It was not made by Sealift, or it was changed. Ask the sender to seal it again.",
+        ),
+        Code::PasswordRequired => (
+            "Server requires content protection: only packages protected by a password are taken",
+            "Give a password, and leave --no-password out.",
+        ),
+        Code::IdentityNeeded => (
+            "this opens only with the secret key of one of its recipients",
+            "Name the file that holds yours with --identity.",
+        ),
+        Code::FileMissing => (
+            "a file of this package is missing",
+            "Fetch the whole package again, or ask the sender.",
+        ),
+        Code::PackageMismatch => (
+            "pieces of different packages were put together",
+            "Do not use it; fetch it again or ask the sender.",
+        ),
+        Code::OldKeyring => (
+            "the relay served an older keyring than was seen before, so a password that was given up may open it again",
+            "Do not go on, and ask the relay's operator. If the relay was restored from a backup, that is why.",
+        ),
+        Code::KeyringChanged => (
+            "who can open this package was changed meanwhile, from elsewhere",
+            "What you asked for was not done. Look with `sealift inspect`, then start the same command again.",
+        ),
+        Code::Malformed => (
+            "the relay's answer was not understood",
+            "Check that this program is as new as the relay; if it happens again, report it.",
+        ),
+        Code::BadPadding | Code::BadFraming | Code::ContentProtectionRequired => (
+            "the relay did not take what was sent for a sealed file",
+            "Install the version of sealift that the relay's operator recommends.",
+        ),
+        _ => return None,
+    })
+}
+
 /// What to do about codes whose sentence says only what happened.
 fn advice_for(code: Code) -> &'static str {
     match code {
@@ -354,48 +201,6 @@ fn advice_for(code: Code) -> &'static str {
     }
 }
 
-/// Which exit code a shared code has.
-fn cause_of(code: Code) -> Cause {
-    match code {
-        Code::SessionBusy | Code::Superseded => Cause::Session,
-        Code::NetworkLost | Code::Draining | Code::RelayBusy => Cause::Network,
-        Code::Cancelled => Cause::Cancelled,
-        Code::NotFound | Code::Expired => Cause::NotFound,
-        Code::TooLarge | Code::TooManyFiles | Code::TooLargeHere | Code::BadName => Cause::TooLarge,
-        Code::StorageFull => Cause::StorageFull,
-        Code::FileChanged => Cause::SourceChanged,
-        Code::FileUnreadable | Code::WriteFailed => Cause::LocalFile,
-        Code::NothingToSend | Code::BadUsage | Code::PasswordLength => Cause::Usage,
-        Code::PasswordNeeded | Code::LinkNeeded | Code::IdentityNeeded | Code::NoSlot => {
-            Cause::SecretMissing
-        }
-        Code::WrongPassword | Code::WrongIdentity => Cause::WrongPassword,
-        Code::BadRecipient | Code::BadIdentity => Cause::Usage,
-        Code::ClientTooOld => Cause::ClientTooOld,
-        Code::PasswordRequired | Code::WeakPassword | Code::KdfTooWeak => Cause::Protection,
-        Code::KeyringChanged => Cause::KeyringChanged,
-        Code::CutShort | Code::FileMissing => Cause::CutShort,
-        Code::CutLink | Code::BadLink | Code::WrongLink => Cause::BadLink,
-        Code::NotSealed => Cause::NotSealed,
-        Code::UnknownVersion => Cause::UnknownVersion,
-        Code::Damaged
-        | Code::DamagedKeyring
-        | Code::DamagedHead
-        | Code::DamagedContent
-        | Code::DamagedManifest
-        | Code::SealMismatch
-        | Code::ContentMismatch
-        | Code::PackageMismatch
-        | Code::PinMismatch
-        | Code::StoredDiffers
-        | Code::TrailingBytes => Cause::Damaged,
-        Code::OldKeyring => Cause::OldKeyring,
-        Code::KdfTooExpensive => Cause::KdfTooExpensive,
-        Code::OutOfMemory | Code::Misuse | Code::Unknown => Cause::Failed,
-        _ => Cause::Refused,
-    }
-}
-
 impl From<sealift_protocol::format::FormatError> for Failure {
     fn from(error: sealift_protocol::format::FormatError) -> Self {
         Self::shared(Code::parse(error.code()))
@@ -404,7 +209,17 @@ impl From<sealift_protocol::format::FormatError> for Failure {
 
 impl From<sealift_envelope::Error> for Failure {
     fn from(error: sealift_envelope::Error) -> Self {
-        Self::shared(Code::parse(error.code()))
+        let failure = Self::shared(Code::parse(error.code()));
+        match error {
+            sealift_envelope::Error::DamagedContent { segment, position } => Self {
+                what: format!(
+                    "Segment {segment} was damaged or changed, at byte {position} of the sealed body"
+                ),
+                damage: Some((segment, position)),
+                ..failure
+            },
+            _ => failure,
+        }
     }
 }
 
@@ -427,16 +242,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_cause_has_an_exit_code_of_its_own() {
-        let mut seen = std::collections::HashSet::new();
-        for (cause, number, code, _) in CAUSES {
-            assert!(seen.insert(number.to_string()), "{number} twice");
-            assert!(seen.insert((*code).to_owned()), "{code} twice");
-            assert_eq!(cause.exit_code(), *number);
-        }
-    }
-
-    #[test]
     fn every_shared_code_says_what_to_do() {
         for code in Code::ALL {
             let failure = Failure::shared(*code);
@@ -445,6 +250,21 @@ mod tests {
                 "{code}"
             );
         }
+    }
+
+    #[test]
+    fn damage_says_which_segment_and_where() {
+        let error = sealift_envelope::Error::DamagedContent {
+            segment: 2,
+            position: 1_048_576,
+        };
+        let failure = Failure::from(error);
+        assert_eq!(
+            failure.what,
+            "Segment 2 was damaged or changed, at byte 1048576 of the sealed body"
+        );
+        assert_eq!(failure.damage, Some((2, 1_048_576)));
+        assert_eq!(failure.code, "damaged_content");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! Start with [`arguments`] for what can be asked, then [`encrypt`] and [`send`].
 
 mod arguments;
+mod cause;
 mod contents;
 mod decrypt;
 mod delete;
@@ -14,6 +15,7 @@ mod failure;
 mod generations;
 mod inspect;
 mod keygen;
+mod listing;
 mod names;
 mod network;
 mod package;
@@ -45,7 +47,7 @@ use failure::Result;
 use terminal::{Terminal, Voice};
 
 fn main() -> ExitCode {
-    let grammar = Arguments::command().after_help(failure::exit_code_table());
+    let grammar = Arguments::command().after_help(cause::exit_code_table());
     let arguments = match Arguments::from_arg_matches(&grammar.get_matches()) {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),

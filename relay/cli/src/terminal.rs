@@ -131,15 +131,17 @@ impl Terminal {
             return;
         }
         if self.voice.json {
-            let _gone = self.event(
-                "error",
-                json!({
-                    "code": failure.code,
-                    "exit_code": failure.cause.exit_code(),
-                    "message": failure.what,
-                    "advice": failure.advice,
-                }),
-            );
+            let mut fields = json!({
+                "code": failure.code,
+                "exit_code": failure.cause.exit_code(),
+                "message": failure.what,
+                "advice": failure.advice,
+            });
+            if let Some((segment, position)) = failure.damage {
+                fields["segment"] = json!(segment);
+                fields["body_position"] = json!(position);
+            }
+            let _gone = self.event("error", fields);
             return;
         }
         // `write`, not `eprintln`: a closed standard error must not turn one failure into a panic.

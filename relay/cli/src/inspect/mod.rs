@@ -16,9 +16,9 @@ use sealift_protocol::format::{FileSection, Keyring, Layout, LayoutScanner, Role
 use serde_json::{Value, json};
 
 use crate::arguments::Inspect;
-use crate::contents::tell_list;
 use crate::decrypt::{local_link, pin_of, secret_of};
 use crate::failure::{Failure, Result};
+use crate::listing::tell_list;
 use crate::secret::link_as_argument;
 use crate::terminal::Terminal;
 use crate::unseal::unreadable;

@@ -11,9 +11,9 @@ use time::OffsetDateTime;
 
 use super::{slot_json, slot_words};
 use crate::arguments::Inspect;
-use crate::contents::tell_list;
 use crate::failure::{Cause, Result};
 use crate::generations;
+use crate::listing::tell_list;
 use crate::network;
 use crate::receive::fetch::Remote;
 use crate::receive::stored::{Address, Stored};

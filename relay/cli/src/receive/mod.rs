@@ -15,10 +15,11 @@ use sealift_protocol::format::{Keyring, Role};
 use serde_json::json;
 
 use crate::arguments::Receive;
-use crate::contents::{Contents, Output, tell_list};
+use crate::contents::{Contents, Output};
 use crate::decrypt::tell_proof;
 use crate::failure::{Failure, Result};
 use crate::generations;
+use crate::listing::tell_list;
 use crate::network;
 use crate::pipeline::{Run, Workers};
 use crate::progress::Progress;

@@ -78,7 +78,7 @@ pub(super) fn receive_file(
                 part.keep();
                 notes.keep();
             }
-            Err(failure)
+            Err(contents.about_file(file, failure))
         }
     }
 }

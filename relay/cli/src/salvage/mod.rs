@@ -7,15 +7,14 @@
 //! Start with [`run`].
 
 mod losses;
+mod sealed;
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use sealift_envelope::{FileEntry, FileOpener, Manifest, ManifestIndex, OpeningKey, StreamOpener};
-use sealift_protocol::format::{Head, Role, head_bytes, keyring_bytes};
-use sealift_protocol::limits::{HEAD_BYTES_MAX, SEAL_BYTES};
+use sealift_protocol::format::{Head, Role};
+use sealift_protocol::limits::SEAL_BYTES;
 use sealift_protocol::link::Pin;
 use sealift_protocol::{Code, FileId};
 use serde_json::json;
@@ -32,15 +31,11 @@ use crate::target::{Target, time_from_ms};
 use crate::terminal::{Terminal, printable};
 use crate::unlock::{By, Unlocked};
 use losses::{Loss, tell_salvaged};
-
-/// First bytes that tell what follows and how long it is.
-const START_BYTES: usize = 16;
-/// Read at once where there are no segments to count.
-const WINDOW_BYTES: usize = 1 << 20;
+use sealed::{Sealed, WINDOW_BYTES};
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
-    let sealed = Sealed::open(arguments)?;
+    let (sealed, keyring) = Sealed::open(&arguments.file)?;
     let Output::Folder(target) =
         Output::open(arguments.output.as_deref(), arguments.overwrite, terminal)?
     else {
@@ -50,8 +45,6 @@ pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
             "Name a folder with -o.",
         ));
     };
-    let keyring_bytes = u64::from(keyring_bytes(&sealed.read(0, START_BYTES))?);
-    let keyring = sealed.read(0, usize::try_from(keyring_bytes).unwrap_or(usize::MAX));
     let (Unlocked { key, by }, link) = unlock(arguments, &keyring, terminal)?;
     let stop = Stop::install();
     let progress = Progress::new(terminal, "Salvaging", Some(sealed.bytes));
@@ -69,35 +62,9 @@ pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
         stop: &stop,
         terminal,
     };
-    salvage.all_from(keyring_bytes)?;
+    salvage.all_from(keyring.len() as u64)?;
     progress.finish();
     salvage.tell_end()
-}
-
-/// The damaged file. What cannot be read counts as lost, like what cannot be opened.
-struct Sealed {
-    file: File,
-    bytes: u64,
-}
-
-impl Sealed {
-    fn open(arguments: &Decrypt) -> Result<Self> {
-        let cannot = |error| Failure::file("read", &arguments.file, &error);
-        let file = File::open(&arguments.file).map_err(cannot)?;
-        let bytes = file.metadata().map_err(cannot)?.len();
-        Ok(Self { file, bytes })
-    }
-
-    /// At most `count` bytes: fewer at the end, none where the disk gives none.
-    fn read(&self, offset: u64, count: usize) -> Vec<u8> {
-        let left = self.bytes.saturating_sub(offset);
-        let count = count.min(usize::try_from(left).unwrap_or(usize::MAX));
-        let mut bytes = vec![0; count];
-        match self.file.read_exact_at(&mut bytes, offset) {
-            Ok(()) => bytes,
-            Err(_) => Vec::new(),
-        }
-    }
 }
 
 /// The package's list of files, when it is good.
@@ -130,10 +97,10 @@ impl Salvaging<'_> {
         let mut offset = start;
         while offset < self.sealed.bytes {
             self.stop.check()?;
-            offset = match self.head_at(offset) {
+            offset = match self.sealed.head_at(offset) {
                 Some(head) => self.section(offset, &head)?,
                 None => {
-                    let next = self.next_head(offset + 1)?;
+                    let next = self.sealed.next_head(offset + 1, self.stop)?;
                     self.lose(&format!(
                         "the bytes {offset} to {} belong to nothing that can be opened",
                         next - 1
@@ -143,37 +110,6 @@ impl Salvaging<'_> {
             };
         }
         Ok(())
-    }
-
-    /// A head of this package that is whole, if one starts here.
-    fn head_at(&self, offset: u64) -> Option<Vec<u8>> {
-        let length = head_bytes(&self.sealed.read(offset, START_BYTES)).ok()?;
-        if length as usize > HEAD_BYTES_MAX {
-            return None;
-        }
-        let head = self.sealed.read(offset, length as usize);
-        let parsed = Head::parse(&head).ok()?;
-        (parsed.package() == self.key.package()).then_some(head)
-    }
-
-    /// Where the next head starts, or the end.
-    fn next_head(&self, from: u64) -> Result<u64> {
-        let mut start = from;
-        while start < self.sealed.bytes {
-            self.stop.check()?;
-            let window = self.sealed.read(start, WINDOW_BYTES + START_BYTES - 1);
-            let found = window
-                .windows(START_BYTES)
-                .enumerate()
-                .filter(|(_, bytes)| head_bytes(bytes).is_ok())
-                .map(|(place, _)| start + place as u64)
-                .find(|offset| self.head_at(*offset).is_some());
-            if let Some(offset) = found {
-                return Ok(offset);
-            }
-            start += WINDOW_BYTES as u64;
-        }
-        Ok(self.sealed.bytes)
     }
 
     /// Keeps what is good of one sealed file. Returns where the next one starts.
@@ -192,8 +128,8 @@ impl Salvaging<'_> {
         let end = body.saturating_add(geometry.body_bytes());
         match lost_from {
             // Bytes may be missing or added: the next head tells where things go on.
-            Some(place) if end != self.sealed.bytes && self.head_at(end).is_none() => {
-                self.next_head(place)
+            Some(place) if end != self.sealed.bytes && self.sealed.head_at(end).is_none() => {
+                self.sealed.next_head(place, self.stop)
             }
             _ => Ok(end),
         }
