@@ -39,6 +39,8 @@ mod key;
 pub mod keyring;
 mod manifest;
 mod metadata;
+#[cfg(doctest)]
+mod misuse;
 pub mod names;
 mod opener;
 pub mod pack;
