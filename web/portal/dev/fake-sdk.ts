@@ -8,6 +8,14 @@ import { noProgress, type Contents, type DownloadState, type Entry, type SaveInt
 
 export { SealiftError };
 export type * from '../../src/sdk/types';
+export type { KeyringNeeds, KeySlot } from '../../src/worker/kdf-answers';
+export async function clearStaging(): Promise<void> {}
+export const versionEvents = new EventTarget();
+if (state0() === 'outdated') setTimeout(() => versionEvents.dispatchEvent(new Event('outdated')), 50);
+
+function state0(): string {
+  return new URLSearchParams(location.search).get('state') ?? '';
+}
 
 const state = new URLSearchParams(location.search).get('state') ?? '';
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -17,8 +25,13 @@ export function checkEnvironment(): SealiftError | null {
   return state === 'environment_unsupported' ? new SealiftError('environment_unsupported') : null;
 }
 
-export async function relayPolicy(): Promise<{ uploadsOpen: boolean; expiryChoicesSeconds: number[]; expiryDefaultSeconds: number; packageBytesMax: number }> {
-  return { uploadsOpen: state !== 'not_allowed', expiryChoicesSeconds: [3_600, 86_400, 7 * 86_400, 30 * 86_400], expiryDefaultSeconds: 7 * 86_400, packageBytesMax: 4_398_046_511_104 };
+export interface ProtectionPolicy { mode: 'off' | 'optional' | 'required'; passwordRule: string | null }
+
+export async function relayPolicy(): Promise<{ protection: ProtectionPolicy; uploadsOpen: boolean; expiryChoicesSeconds: number[]; expiryDefaultSeconds: number; packageBytesMax: number }> {
+  if (state === 'client_too_old') throw new SealiftError(state);
+  const mode = state === 'required' || state === 'off' ? state : 'optional';
+  return {
+    protection: { mode, passwordRule: mode === 'required' ? 'sealift' : null }, uploadsOpen: state !== 'not_allowed', expiryChoicesSeconds: [3_600, 86_400, 7 * 86_400, 30 * 86_400], expiryDefaultSeconds: 7 * 86_400, packageBytesMax: 4_398_046_511_104 };
 }
 
 export async function readSendLink(): Promise<string | null> {
@@ -44,6 +57,35 @@ export async function passwordStrength(password: string): Promise<Strength> {
   return { guessesLog2: password.length * 4, score, warning: score < 2 ? 'This is a very common password.' : '', suggestions: ['Add another word or two.'] };
 }
 
+export async function passwordRefusal(password: string): Promise<string> {
+  return password.length < 12 ? 'Use at least 12 characters that are hard to guess.' : '';
+}
+
+export interface Recipient { text: string; fingerprint: string }
+export interface Identity extends Recipient { file: string }
+
+export async function readRecipients(text: string): Promise<Recipient[]> {
+  if (!text.startsWith('sealift1')) throw new SealiftError('bad_recipient');
+  return text.trim().split(/\s+/).map((line, nth) => ({ text: line, fingerprint: `2830 3f31 4363 7035 b3aa ca77 87ce ddf${nth}` }));
+}
+
+export async function makeIdentity(): Promise<Identity> {
+  return { file: '# made up', text: `sealift1${'qpzry9x8gf2tvdw0s3jn54khce6mua7l'.repeat(61)}`, fingerprint: '2830 3f31 4363 7035 b3aa ca77 87ce ddf0' };
+}
+
+export async function qrCode(): Promise<boolean[][]> {
+  return Array.from({ length: 33 }, (_, y) => Array.from({ length: 33 }, (_, x) => x > 3 && y > 3 && x < 29 && y < 29 && (x * 7 + y * 11) % 3 === 0));
+}
+
+export async function relayReport(): Promise<object> {
+  return { sealedBy: 'web/0.1.0 (recipients,rekey)', transports: ['webtransport', 'websocket'], docroot: 'archive', storage: { kind: 's3', sse: { algorithm: 'aws:kms', key: 'arn:aws:kms:eu-central-1:1:key/2f0c', verifiedAt: new Date() } }, keyringGeneration: 1, createdAt: new Date(), finishedAt: new Date() };
+}
+
+const KEYRING = {
+  package: 'x', password: true, secret: false, identity: ['identity', 'both'].includes(state), cost: 1, generation: state === 'changed' ? 2 : 1,
+  slots: [...(state === 'identity' ? [] : [{ kind: 'password', memory: 65_536, passes: 3 }]), ...(['identity', 'both', 'changed'].includes(state) ? [{ kind: 'recipient', memory: 0, passes: 0 }] : [])],
+};
+
 export async function generatePassword(): Promise<string> {
   return 'tundra-velvet-harbor-5-quartz-lemon';
 }
@@ -64,6 +106,8 @@ class Walk extends EventTarget {
 export class SendJob extends Walk {
   state: SendState = 'idle';
   result: SendResult | null = null;
+  manageLink: string | null = null;
+  gone = false;
   #stop: (thrown: unknown) => void = () => undefined;
   constructor(readonly options: SendOptions) {
     super();
@@ -76,6 +120,8 @@ export class SendJob extends Walk {
   }
   async #walk(never: Promise<never>): Promise<SendResult> {
     this.#to('preparing');
+    this.manageLink = 'https://send.example.org/manage/b9Qk2xWmT0ePz4hLr7VnAg#IR0c9yJm3vYw8kTqL2xZpUeN5hGdBsRoIiCaVfXtMjKlPnWuEzQy7H1D6Ag0bF4S2';
+    this.go('created');
     if (state === 'preparing') return never;
     this.#to('deriving');
     if (state === 'deriving') return never;
@@ -99,7 +145,7 @@ export class SendJob extends Walk {
       return never;
     }
     if (state === 'session_busy') return this.go('notice', { code: state, message: new SealiftError(state).message }), never;
-    if (['network_lost', 'file_changed', 'superseded', 'storage_full'].includes(state)) throw new SealiftError(state);
+    if (['network_lost', 'file_changed', 'superseded', 'storage_full', 'password_required'].includes(state)) throw new SealiftError(state);
     this.#to('finishing');
     this.at(1);
     if (state === 'finishing') return never;
@@ -168,11 +214,15 @@ function sample(): Contents {
 }
 
 export class Package {
-  needs: 'password' | 'link' | 'nothing' = ['nothing', 'untitled'].includes(state) ? 'nothing' : 'password';
+  needs: 'password' | 'identity' | 'link' | 'nothing' = ['nothing', 'untitled'].includes(state) ? 'nothing' : state === 'identity' ? 'identity' : 'password';
+  takesIdentity = ['identity', 'both'].includes(state);
+  openedBy = 'password';
+  keyring = KEYRING;
+  stored = { relay: location.origin, packageId: 'x' };
   storedBytes = 3_221_225_472;
   expiresAt: Date | null = location.pathname === '/open' ? null : new Date(Date.now() + 6 * DAY);
   async estimate(): Promise<{ milliseconds: number }> { return { milliseconds: 2_100 }; }
-  async unlock(password?: string, options?: { signal?: AbortSignal }): Promise<Contents> {
+  async unlock({ password }: { password?: string } = {}, options?: { signal?: AbortSignal }): Promise<Contents> {
     await wait(30);
     if (state === 'unlocking') await new Promise((_, reject) => options?.signal?.addEventListener('abort', () => reject(new SealiftError('cancelled'))));
     if (password === 'wrong') throw new SealiftError('wrong_password');
@@ -204,6 +254,21 @@ export class ManagedPackage {
     return { state: state === 'unfinished' ? 'open' : 'finished', createdAt: new Date(Date.now() - DAY), expiresAt: state === 'unfinished' ? null : new Date(Date.now() + 6 * DAY), storedBytes: 3_221_225_472, filesCount: 4 };
   }
   async delete(): Promise<void> { await wait(50); }
+  async keyring(): Promise<typeof KEYRING> { return KEYRING; }
+  async opensByLink(): Promise<boolean> { return state === 'by_link'; }
+  async unlock(password?: string): Promise<{ slot: number; keyring: typeof KEYRING }> {
+    await wait(100);
+    if (password === 'wrong') throw new SealiftError('wrong_password');
+    return { slot: 0, keyring: KEYRING };
+  }
+  async change(): Promise<typeof KEYRING> {
+    if (state === 'keyring_changed') throw new SealiftError(state);
+    return KEYRING;
+  }
+  async undo(): Promise<typeof KEYRING> { return KEYRING; }
+  async previous(): Promise<typeof KEYRING | null> { return state === 'changed' ? KEYRING : null; }
+  async where(): Promise<{ relay: string; packageId: string }> { return { relay: location.origin, packageId: 'x' }; }
+  lock(): void {}
 }
 
 export async function readManageLink(): Promise<ManagedPackage> { return new ManagedPackage(); }

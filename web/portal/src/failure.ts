@@ -56,6 +56,7 @@ const HEADINGS: Record<string, string> = {
   too_large: 'This is more than the relay takes',
   too_many_files: 'These are too many files',
   bad_name: 'A name cannot be used',
+  quota_exceeded: 'Your share of the relay is used up',
   storage_full: 'The relay is full',
   storage_failed: 'The relay could not store it',
 
@@ -77,6 +78,9 @@ const ADVICE: Record<string, string> = {
   superseded: 'Go on there. You can close this page.',
   too_large: 'Send it in several packages, or ask its operator.',
   too_large_here: 'Use a current Chrome, Edge or Firefox, or the command line: sealift receive for a link, sealift decrypt for a file.',
+  password_required: 'Go back to the files, choose a password, and send them again. Nothing of this try is kept.',
+  kdf_too_weak: 'Reload this page to get its newest version, and send the files again. Nothing of this try is kept.',
+  quota_exceeded: 'Delete a package that is no longer needed, by its manage link, or ask the relay’s operator.',
   already_finished: 'Send the files as a new package.',
 };
 
@@ -100,6 +104,7 @@ export function showFailure(error: SealiftError, ways: { retry?: WayOut; back?: 
   setText(part('failure-code'), error.code);
   wire(button('failure-retry'), ways.retry);
   wire(button('failure-back'), ways.back);
+  button('failure-back').classList.toggle('primary', !ways.retry);
   showScreen('failure-screen');
   say(`${error.message} (${error.code})`);
 }

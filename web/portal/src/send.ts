@@ -24,6 +24,9 @@ const LINK_HELP: Record<Protection['kind'], string> = {
   recipients: 'Give it to the people whose keys you added. They open it with their identity file.',
 };
 
+/** What a relay's new policy ends, it also removes. */
+const REMOVED_BY_RELAY = new Set(['password_required', 'kdf_too_weak', 'content_protection_required']);
+
 const STAY = 'Keep this page open until it is done. You can use other tabs and programs meanwhile.';
 
 /** How each state of a job looks while it lasts; the others are screens of their own. */
@@ -67,7 +70,7 @@ class SendPage {
       if (!policy.uploadsOpen && this.#grant === null) showFailure(new SealiftError('grant_required'));
     } catch (thrown) {
       const error = SealiftError.from(thrown);
-      if (error.code === 'client_too_old') showFailure(error);
+      if (['client_too_old', 'grant_invalid', 'grant_expired'].includes(error.code)) showFailure(error);
       // Else it is not reachable just now: the form works with the usual choices, and sending says what is wrong.
     }
   }
@@ -134,7 +137,7 @@ class SendPage {
       },
     };
     const { manageLink } = job;
-    const remove = !job.gone && manageLink !== null ? { label: 'Delete what was sent', act: () => void open(manageLink, '_blank', 'noopener') } : undefined;
+    const remove = !job.gone && manageLink !== null && !REMOVED_BY_RELAY.has(error.code) ? { label: 'Delete what was sent', act: () => void open(manageLink, '_blank', 'noopener') } : undefined;
     if (error.code === 'cancelled') {
       const unconfirmed = 'It is stopped here, but the relay did not answer. It may keep what was sent, unfinished and sealed, until you delete it.';
       return showFailure(new SealiftError('cancelled', unconfirmed), { retry: remove, back });
