@@ -9,4 +9,6 @@ mod keyrings;
 mod manifests;
 mod pipes;
 mod reader;
+mod recipients;
+mod replaced;
 mod vectors;
