@@ -87,7 +87,7 @@ async fn s4_a_second_relay_on_the_same_data_does_not_start() {
     let relay = TestRelay::open().await;
     let error = start(relay.settings()).await.err().unwrap();
     assert!(
-        format!("{error:#}").contains("another process uses this docroot"),
+        format!("{error:#}").contains("another relay runs on the data"),
         "{error:#}"
     );
 }
@@ -144,7 +144,7 @@ async fn a_docroot_that_is_not_the_records_own_is_refused() {
     assert!(format!("{error:#}").contains("disk mounted"), "{error:#}");
     std::fs::remove_dir_all(&docroot).unwrap();
     std::fs::rename(&away, &docroot).unwrap();
-    relay.sql("UPDATE docroot SET id = x'00'").await;
+    relay.sql("UPDATE docroots SET id = x'00'").await;
     let error = start(relay.settings()).await.err().unwrap();
     assert!(format!("{error:#}").contains("same backup"), "{error:#}");
     let id = std::fs::read(docroot.join(".sealift-id")).unwrap();

@@ -189,7 +189,8 @@ async fn k2_of_many_rekeys_at_once_exactly_one_wins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn k1_k2_p1_a_keyring_that_is_wrong_or_against_policy_does_not_take_the_place() {
-    let relay = TestRelay::with(|settings| {
+    let relay = TestRelay::with(|config| {
+        let settings = &mut config.settings;
         settings.open_uploads = true;
         settings.protection = sealift_config::ProtectionMode::Required;
     })

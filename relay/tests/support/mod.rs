@@ -8,23 +8,25 @@ pub mod sealed;
 
 use std::path::PathBuf;
 
-use sealift_relay::{Running, Settings, start};
+use sealift_config::{Config, Settings};
+use sealift_relay::{Running, start};
 use tempfile::TempDir;
 
 /// A relay with a folder of its own.
 pub struct TestRelay {
     pub dir: TempDir,
     pub running: Option<Running>,
-    change: fn(&mut Settings),
+    pub change: fn(&mut Config),
 }
 
 impl TestRelay {
     /// One that anybody may send to.
     pub async fn open() -> Self {
-        Self::with(|settings| settings.open_uploads = true).await
+        Self::with(|config| config.settings.open_uploads = true).await
     }
 
-    pub async fn with(change: fn(&mut Settings)) -> Self {
+    /// One with docroots, users and settings.
+    pub async fn with(change: fn(&mut Config)) -> Self {
         let mut relay = Self {
             dir: TempDir::new().unwrap(),
             running: None,
@@ -35,15 +37,28 @@ impl TestRelay {
     }
 
     pub async fn start(&mut self) {
-        self.running = Some(start(self.settings()).await.unwrap());
+        self.running = Some(start(self.config()).await.unwrap());
     }
 
-    pub fn settings(&self) -> Settings {
+    pub fn config(&self) -> Config {
         let mut settings = Settings::local(self.data());
         settings.free_bytes_min = 0;
         settings.drain = std::time::Duration::from_secs(2);
-        (self.change)(&mut settings);
-        settings
+        let mut config = Config::from(settings);
+        (self.change)(&mut config);
+        config
+    }
+
+    pub fn settings(&self) -> Settings {
+        self.config().settings
+    }
+
+    /// Changes the configuration of the running relay.
+    pub async fn reload(&self, change: impl FnOnce(&mut Config)) {
+        let mut config = self.config();
+        change(&mut config);
+        let reloader = self.running.as_ref().unwrap().reloader();
+        reloader.reload(&config).await.unwrap();
     }
 
     pub async fn stop(&mut self) {
@@ -83,8 +98,22 @@ impl TestRelay {
         path: &str,
         headers: &[(&str, &str)],
     ) -> (u16, reqwest::header::HeaderMap, Vec<u8>) {
+        self.request_with(method, path, headers, &[]).await
+    }
+
+    /// The same with a body.
+    pub async fn request_with(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> (u16, reqwest::header::HeaderMap, Vec<u8>) {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut request = reqwest::Client::new().request(method, format!("{}{path}", self.url()));
+        if !body.is_empty() {
+            request = request.body(body.to_vec());
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
