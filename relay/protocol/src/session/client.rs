@@ -21,14 +21,20 @@ use crate::ids::{Attempt, ClientId, FileId, LaneId, OwnerToken, PackageId, Pair,
 use crate::message::{ClientMessage, RelayMessage, Role, Transport};
 
 mod choice;
+mod deal;
+mod ending;
 mod files;
 mod ladder;
 mod lanes;
 mod meter;
+mod package;
 mod parts;
 mod scale;
 mod scaler;
+mod sealed;
+mod show;
 mod state;
+mod stored;
 
 pub use state::ClientSession;
 
