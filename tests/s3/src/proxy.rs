@@ -189,7 +189,7 @@ fn serve(client: &TcpStream, shared: &Shared) -> io::Result<()> {
                 } else {
                     "InternalError"
                 };
-                answer(&mut to_client, status, code)?;
+                answer_to(method, &mut to_client, status, code)?;
                 continue;
             }
             Some(Fault::Code(code)) => {
@@ -285,6 +285,15 @@ fn take(shared: &Shared, method: &str, target: &str) -> Option<Fault> {
         .find(|rule| rule.left > 0 && rule.method == method && target.contains(rule.query))?;
     rule.left -= 1;
     Some(rule.fault)
+}
+
+/// As [`answer`], but without a body to a HEAD.
+fn answer_to(method: &str, to: &mut impl Write, status: u16, code: &str) -> io::Result<()> {
+    if method == "HEAD" {
+        return to
+            .write_all(format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n").as_bytes());
+    }
+    answer(to, status, code)
 }
 
 fn answer(to: &mut impl Write, status: u16, code: &str) -> io::Result<()> {

@@ -31,6 +31,8 @@ where
     let chain = chain(error);
     let cause = match error {
         SdkError::TimeoutError(_) => Cause::Stalled,
+        // The body ended early: its sender was silent.
+        SdkError::DispatchFailure(failure) if failure.is_user() => Cause::Stalled,
         SdkError::DispatchFailure(failure) => dispatch(failure.is_timeout(), &chain),
         SdkError::ConstructionFailure(_) => dispatch(false, &chain),
         _ => {
@@ -105,6 +107,7 @@ pub(super) fn cause(seen: Seen<'_>) -> Cause {
     if lower.contains("failed to retrieve the actual key") {
         return match status {
             403 if code == "AccessDenied" => Cause::KmsAccessDenied,
+            500.. => Cause::Busy,
             _ => Cause::KmsKeyNotFound,
         };
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
+use tokio::time::sleep;
+
 use super::answer::explain;
 use super::objects::{Head, is_not_found};
 use super::sse::{self, sse_of};
@@ -14,6 +16,9 @@ use crate::{DocrootError, Name, Receipt, Stored};
 
 /// S3 may join thousands of parts before it answers.
 const COMPLETE_MAX: Duration = Duration::from_secs(600);
+
+/// The first wait before another HEAD; it doubles twice.
+const HEAD_AGAIN: Duration = Duration::from_millis(300);
 
 /// What is to be committed.
 pub(super) struct Ending<'a> {
@@ -62,7 +67,7 @@ impl S3 {
         let [receipt] = ending.receipts else {
             return Err(DocrootError::Missing);
         };
-        match self.head(&ending.key).await {
+        match self.head_patiently(&ending.key).await {
             Ok(head) if head.token == receipt.token => self.verified(ending, head).await,
             // An attempt that was given up has come late.
             Ok(_) => Err(DocrootError::Missing),
@@ -118,7 +123,7 @@ impl S3 {
             };
         }
         let completed = self.complete(ending, upload_id).await;
-        match (completed, self.head(&ending.key).await) {
+        match (completed, self.head_patiently(&ending.key).await) {
             (Err(error), _) if error.cause == Cause::SseNotApplied => {
                 self.delete_key(&ending.key).await?;
                 Err(error.into())
@@ -200,6 +205,24 @@ impl S3 {
                 return Ok(held);
             }
             marker = next;
+        }
+    }
+
+    /// A HEAD that a passing failure does not end: after a commit much hangs on it.
+    async fn head_patiently(&self, key: &str) -> Result<Head, S3Error> {
+        let mut wait = HEAD_AGAIN;
+        loop {
+            match self.head(key).await {
+                Err(error)
+                    if error.cause.retryable()
+                        && !is_not_found(&error)
+                        && wait <= HEAD_AGAIN * 4 =>
+                {
+                    sleep(wait).await;
+                    wait *= 2;
+                }
+                result => return result,
+            }
         }
     }
 

@@ -29,23 +29,38 @@ impl Place {
         Self::with(test, KMS).await
     }
 
+    /// The same on a Ceph that no other test uses.
+    pub(crate) async fn own(test: &str) -> Option<Self> {
+        if sealift_s3::offline(test) {
+            return None;
+        }
+        let ceph = tokio::task::spawn_blocking(|| Box::leak(Box::new(Ceph::start(512))))
+            .await
+            .unwrap();
+        Some(Self::on(ceph, test, KMS).await)
+    }
+
     pub(crate) async fn with(test: &str, query: &str) -> Option<Self> {
         if sealift_s3::offline(test) {
             return None;
         }
         let ceph = tokio::task::spawn_blocking(Ceph::shared).await.unwrap();
+        Some(Self::on(ceph, test, query).await)
+    }
+
+    async fn on(ceph: &'static Ceph, test: &str, query: &str) -> Self {
         let bucket = format!("bucket-{test}");
         ceph.make_bucket(&bucket);
         let proxy = Proxy::to(ceph.address());
         let settings = settings(ceph, proxy.address(), &format!("{bucket}/some/path"), query);
         let docroot = Docroot::open(&settings, 0).await.unwrap();
-        Some(Self {
+        Self {
             ceph,
             proxy,
             settings,
             docroot,
             bucket,
-        })
+        }
     }
 }
 
