@@ -75,7 +75,10 @@ export class ManagedPackage {
    * @throws SealiftError `wrong_password`, `wrong_link`, `password_needed`, `identity_needed`, `damaged_keyring`.
    */
   async unlock(password?: string): Promise<{ slot: number; keyring: KeyringNeeds }> {
-    const [{ secret }, keyring] = [await this.link, await this.keyring()];
+    const { secret } = await this.link;
+    // The one that was shown: numbers of slots mean something only in it, and whether it is still the current one is
+    // decided when it is replaced.
+    const keyring = this.current?.needs ?? (await this.keyring());
     this.lock();
     const worker = (this.worker = await startRecipients());
     this.own = { password, secret };
@@ -143,8 +146,17 @@ export class ManagedPackage {
   private async replaceBy(made: Bytes, credential: OwnCredential | null): Promise<number> {
     const { relay, package: id, token } = await this.link;
     const headers = { authorization: `Bearer ${token}`, 'if-match': this.current!.etag };
-    await ask(`${relay}/api/packages/${id}/keyring`, { method: 'PUT', headers, body: made });
+    const lost = await ask(`${relay}/api/packages/${id}/keyring`, { method: 'PUT', headers, body: made }).then(
+      () => null,
+      (thrown: unknown) => {
+        const error = SealiftError.from(thrown);
+        if (error.code !== 'network_lost') throw error;
+        return error;
+      },
+    );
     const stored = await this.fetchKeyring();
+    // A lost answer is settled by what is stored.
+    if (lost && !(stored.bytes.length === made.length && stored.bytes.every((byte, i) => byte === made[i]))) throw lost;
     const slot = await this.unlocked().call<number>('check', { made, stored: stored.bytes, credential });
     this.current = stored;
     await rememberGeneration(this.packageId, stored.needs.generation);

@@ -97,6 +97,7 @@ export class SendJob extends EventTarget {
     const { options } = this;
     const loading = Promise.all([startCore('control'), options.protection.kind === 'recipients' ? recipientsCode() : null]);
     const policy = this.askPolicy();
+    policy.catch(() => {}); // told below
     const [{ worker, module }, keys] = await loading;
     await policy.catch((error: unknown) => {
       worker.terminate();
