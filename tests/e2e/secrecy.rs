@@ -48,7 +48,8 @@ fn search(folder: &Path, canaries: &[(&str, Vec<u8>)], found: &mut Vec<String>) 
         found.extend(sightings(&name, &place, canaries));
         if place.is_dir() {
             search(&place, canaries, found);
-        } else {
+        } else if place.is_file() {
+            // Not a socket, which keeps nothing.
             found.extend(sightings(&fs::read(&place).unwrap(), &place, canaries));
         }
     }

@@ -9,11 +9,12 @@ use sealift_envelope::keyring::KeyringBuilder;
 use sealift_envelope::{PackageKey, Password, Recipient};
 use sealift_protocol::PackageId;
 use sealift_protocol::format::{KEYRING_FIXED_BYTES, KdfCost, RECIPIENT_SLOT_BYTES, SlotKind};
+use sealift_protocol::limits::SLOT_COUNT_MAX;
 use sealift_protocol::link::LinkSecret;
 use serde_json::json;
 
 use crate::arguments::ProtectionArguments;
-use crate::failure::Result;
+use crate::failure::{Cause, Failure, Result};
 use crate::recipients;
 use crate::secret::Secret;
 use crate::terminal::Terminal;
@@ -60,6 +61,18 @@ impl Protection {
         terminal: &Terminal,
     ) -> Result<Self> {
         let recipients = recipients::read(&arguments.recipients)?;
+        // One slot is left for a way in of the sender's own.
+        if recipients.len() >= usize::from(SLOT_COUNT_MAX) {
+            return Err(Failure::new(
+                Cause::TooLarge,
+                format!(
+                    "these are {} recipients, and {} is the most",
+                    recipients.len(),
+                    SLOT_COUNT_MAX - 1
+                ),
+                "Seal it several times, or to a key that they share.",
+            ));
+        }
         let own = own(arguments, no_password, !recipients.is_empty(), terminal)?;
         recipients::tell(&recipients, terminal)?;
         Ok(Self { own, recipients })
@@ -119,6 +132,8 @@ fn own(
         return Ok(Own::Nobody);
     }
     let password = given.map_or_else(|| source.to_seal(), Ok)?;
+    // One that is too long is refused now, not after hours of sealing.
+    Password::new(&password)?;
     if sealift_strength::strength(&password).guesses_log2 < STRONG_LOG2 {
         terminal.notice(
             "this password can be guessed by a determined attacker; a longer one, or --generate-password, is safer",
