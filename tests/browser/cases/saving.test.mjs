@@ -1,10 +1,9 @@
 // Several files where no folder can be picked: one archive, put together from verified files.
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { after, afterEach, before, test } from 'node:test';
 import { Browser, drop } from '../harness/chromium.mjs';
-import { Folder, tree } from '../harness/files.mjs';
+import { entries, Folder, tree } from '../harness/files.mjs';
 import { describe, openSend, pressSend, receive, received, sent } from '../harness/portal.mjs';
 import { Relay } from '../harness/relay.mjs';
 import { join } from 'node:path';
@@ -46,18 +45,3 @@ test('a folder comes as one archive through each way to save without a dialog', 
   await context.close();
   await folder.remove();
 });
-
-/** Path to SHA-256 of a stored archive; a folder has none. */
-function entries(zip) {
-  const end = zip.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'));
-  const found = {};
-  let at = zip.readUInt32LE(end + 16);
-  for (let left = zip.readUInt16LE(end + 10); left > 0; left -= 1) {
-    const [bytes, name, extra, local] = [zip.readUInt32LE(at + 24), zip.readUInt16LE(at + 28), zip.readUInt16LE(at + 30), zip.readUInt32LE(at + 42)];
-    const path = zip.toString('utf8', at + 46, at + 46 + name);
-    const start = local + 30 + zip.readUInt16LE(local + 26) + zip.readUInt16LE(local + 28);
-    found[path] = path.endsWith('/') ? '' : createHash('sha256').update(zip.subarray(start, start + bytes)).digest('hex');
-    at += 46 + name + extra;
-  }
-  return found;
-}

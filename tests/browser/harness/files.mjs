@@ -81,3 +81,18 @@ export async function tree(root) {
   }
   return found;
 }
+
+/** Path to SHA-256 of a stored archive; a folder has none. */
+export function entries(zip) {
+  const end = zip.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'));
+  const found = {};
+  let at = zip.readUInt32LE(end + 16);
+  for (let left = zip.readUInt16LE(end + 10); left > 0; left -= 1) {
+    const [bytes, name, extra, local] = [zip.readUInt32LE(at + 24), zip.readUInt16LE(at + 28), zip.readUInt16LE(at + 30), zip.readUInt32LE(at + 42)];
+    const path = zip.toString('utf8', at + 46, at + 46 + name);
+    const start = local + 30 + zip.readUInt16LE(local + 26) + zip.readUInt16LE(local + 28);
+    found[path] = path.endsWith('/') ? '' : createHash('sha256').update(zip.subarray(start, start + bytes)).digest('hex');
+    at += 46 + name + extra;
+  }
+  return found;
+}

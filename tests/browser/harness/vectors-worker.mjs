@@ -1,5 +1,6 @@
 // Opens one `.sealift` file with the WebAssembly build, as the pages do, and says what came out in the words of
 // tests/vectors/README.md. Runs in a worker, with the engine it is told to use.
+import initRecipients, { openWithIdentities } from '/wasm/sealift_recipients.js';
 import init, { LayoutFinder, PackageOpener, inspectKeyring, openKeyring, pickEngine } from '/wasm/sealift_client_wasm.js';
 
 const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -12,6 +13,7 @@ const failure = (code) => Object.assign(new Error(code), { code });
 
 self.onmessage = async ({ data: { engine, vectors } }) => {
   await init({ module_or_path: '/wasm/sealift_client_wasm_bg.wasm' });
+  await initRecipients({ module_or_path: '/wasm/sealift_recipients_bg.wasm' });
   const chosen = await pickEngine(engine);
   const verdicts = {};
   for (const { name, given, bytes } of vectors) {
@@ -35,8 +37,7 @@ async function sealift(given, bytes, webcrypto) {
   const cut = ([start, end]) => bytes.slice(start, end);
   const keyring = cut(layout.keyring);
   if (given.package && inspectKeyring(keyring).package !== base64url(unhex(given.package))) throw failure('package_mismatch');
-  const password = given.password === undefined && given['link-secret'] ? undefined : (given.password ?? '').normalize('NFC');
-  const opener = new PackageOpener(openKeyring(keyring, password, unhex(given['link-secret'])));
+  const opener = new PackageOpener(opened(given, keyring));
   const [first, ...rest] = layout.files;
   if (first.role !== 'manifest') {
     if (given.pin) throw failure('pin_mismatch');
@@ -61,6 +62,13 @@ async function sealift(given, bytes, webcrypto) {
     else missing.push(`missing: ${path}`);
   }
   return [...lines, ...missing];
+}
+
+/** The package's key, by whatever was given. */
+function opened(given, keyring) {
+  if (given.identity) return openWithIdentities(keyring, given.identity.replaceAll(' ', '\n'));
+  const password = given.password === undefined && given['link-secret'] ? undefined : (given.password ?? '').normalize('NFC');
+  return openKeyring(keyring, password, unhex(given['link-secret']));
 }
 
 const line = async (path, plain) => `file: ${await sha256(plain)} ${plain.length} ${path}`;

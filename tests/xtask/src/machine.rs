@@ -207,9 +207,28 @@ pub(crate) fn python(repo: &Repo, requirements: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
-/// Installs one of Debian's packages, as root; anybody else gets the line to run.
+/// The parts of Ceph that make an S3 server, all or none. `SEALIFT_TESTS=offline` leaves them out,
+/// and the tests then say so.
+pub(crate) fn ceph(repo: &Repo) -> Result<()> {
+    let offline = std::env::var("SEALIFT_TESTS").is_ok_and(|value| value == "offline");
+    if offline || ["ceph-mon", "ceph-osd", "radosgw"].into_iter().all(on_path) {
+        return Ok(());
+    }
+    debian_packages(
+        repo,
+        &["ceph-mon", "ceph-osd", "radosgw", "ceph-common"],
+        "Ceph, an S3 server,",
+    )
+}
+
 fn debian_package(repo: &Repo, package: &str, what: &str) -> Result<()> {
-    let by_hand = format!("sudo apt-get install {package}");
+    debian_packages(repo, &[package], what)
+}
+
+/// Installs Debian's packages, as root; anybody else gets the line to run.
+fn debian_packages(repo: &Repo, packages: &[&str], what: &str) -> Result<()> {
+    let names = packages.join(" ");
+    let by_hand = format!("sudo apt-get install {names}");
     if !on_path("apt-get") {
         bail!("{what} is needed and was not found; install it with your system's packages");
     }
@@ -217,7 +236,7 @@ fn debian_package(repo: &Repo, package: &str, what: &str) -> Result<()> {
         bail!("{what} is needed and was not found. Run: {by_hand}");
     }
     step(
-        &format!("installing {what} (apt-get install {package})"),
+        &format!("installing {what} (apt-get install {names})"),
         || {
             let apt = |arguments: &[&str]| {
                 run_bounded(
@@ -230,7 +249,7 @@ fn debian_package(repo: &Repo, package: &str, what: &str) -> Result<()> {
                 )
             };
             apt(&["update"])?;
-            apt(&["install", "-y", "--no-install-recommends", package])
+            apt(&[&["install", "-y", "--no-install-recommends"], packages].concat())
         },
     )
 }

@@ -25,7 +25,7 @@ pub(crate) struct Group {
 }
 
 /// In the order in which they run: what fails fast comes first.
-pub(crate) const GROUPS: [Group; 11] = [
+pub(crate) const GROUPS: [Group; 12] = [
     Group {
         name: "fmt",
         what: "is the Rust code formatted",
@@ -75,6 +75,11 @@ pub(crate) const GROUPS: [Group; 11] = [
         name: "e2e",
         what: "promises of the whole product, over the command line and the relay",
         run: e2e,
+    },
+    Group {
+        name: "s3",
+        what: "docroots on a real S3 server that encrypts, and one that fails on demand",
+        run: s3,
     },
     Group {
         name: "browser",
@@ -155,6 +160,7 @@ fn rust(repo: &Repo) -> Result<Tally> {
         "test",
         "--workspace",
         "--exclude=sealift-tests",
+        "--exclude=sealift-s3",
         "--locked",
         "--no-fail-fast",
     ]))
@@ -230,6 +236,16 @@ fn e2e(repo: &Repo) -> Result<Tally> {
     counted(
         repo.cargo()
             .args(["test", "--locked", "--no-fail-fast", "-p", "sealift-tests"]),
+    )
+}
+
+fn s3(repo: &Repo) -> Result<Tally> {
+    machine::ceph(repo)?;
+    pages::build(repo)?;
+    build_programs(repo)?;
+    counted(
+        repo.cargo()
+            .args(["test", "--locked", "--no-fail-fast", "-p", "sealift-s3"]),
     )
 }
 

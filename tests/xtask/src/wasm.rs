@@ -49,7 +49,7 @@ pub(crate) fn build(repo: &Repo) -> Result<()> {
     machine::rust_target(repo, TARGET)?;
     let made = repo.target.join("wasm-bindings");
     fresh(&made)?;
-    for (package, stem) in present(repo) {
+    for (package, stem) in MODULES {
         let compiled = repo
             .target
             .join(TARGET)
@@ -85,7 +85,7 @@ fn fresh(folder: &Path) -> Result<()> {
 pub(crate) fn build_for_vectors(repo: &Repo) -> Result<PathBuf> {
     machine::rust_target(repo, TARGET)?;
     let out = repo.target.join("vectors-wasm");
-    for (package, stem) in present(repo).into_iter().take(JUDGES) {
+    for (package, stem) in MODULES.into_iter().take(JUDGES) {
         run(repo
             .cargo()
             .args(["build", "--locked", "--lib", "--target", TARGET])
@@ -94,17 +94,6 @@ pub(crate) fn build_for_vectors(repo: &Repo) -> Result<PathBuf> {
         bind(&compiled.join(format!("{stem}.wasm")), &out)?;
     }
     Ok(out)
-}
-
-fn present(repo: &Repo) -> Vec<(&'static str, &'static str)> {
-    let there = repo
-        .root
-        .join("client-wasm/recipients/Cargo.toml")
-        .is_file();
-    MODULES
-        .into_iter()
-        .filter(|(package, _)| there || *package != "sealift-recipients")
-        .collect()
 }
 
 fn inputs(repo: &Repo) -> Result<String> {

@@ -55,7 +55,7 @@ const BELOW: [(&str, &[&str]); 9] = [
     ),
 ];
 /// Crates of tests and tools, which may use any.
-const TOOLS: [&str; 3] = ["sealift-tests", "sealift-bench", "xtask"];
+const TOOLS: [&str; 4] = ["sealift-tests", "sealift-s3", "sealift-bench", "xtask"];
 
 /// Bytes, clock and randomness come to them as arguments.
 pub(super) const LEAVES: [&str; 2] = ["sealift-protocol", "sealift-envelope"];
