@@ -1,7 +1,5 @@
 //! Bodies: rules F1, F2, F4, F5, F7, C1, C2 and P2.
 
-use std::collections::HashMap;
-
 use aes_gcm::aes::Aes256;
 use aes_gcm::aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};
 use proptest::prelude::*;
@@ -418,51 +416,6 @@ fn f1_a_file_of_a_tebibyte_changes_its_key_after_2_to_the_20_segments() {
         );
     }
     assert!(sealer.segment_key(0).bytes() != sealer.segment_key(1).bytes());
-}
-
-#[test]
-fn c2_resumed_uploads_never_use_a_key_and_iv_for_two_plaintexts() {
-    // A thousand uploads that stop, whose source may change, and that go on: whatever is sealed,
-    // an IV belongs to one plaintext; what is kept was proved equal; the result opens to one state
-    // of the source, never to a mixture.
-    let mut package = Package::new(1);
-    for round in 0..1_000u64 {
-        let mut random = rng(round);
-        let mut draw = |below: u32| random.next_u32() % below;
-        let mut source = content(100 + draw(5_000) as usize);
-        let metadata = named("x", source.len() as u64);
-        let id = FileId([7; 32]);
-        let (sealer, head) =
-            FileSealer::new(&package.key, id, Role::File, &metadata, &mut package.rng)
-                .ok()
-                .unwrap();
-        let mut sealed_under: HashMap<[u8; 12], Vec<u8>> = HashMap::new();
-        let mut stored: Option<(Vec<u8>, Pair)> = None;
-        for _ in 0..4 {
-            if draw(3) == 0 {
-                let at = draw(source.len() as u32) as usize;
-                source[at] ^= 1 + draw(255) as u8;
-            }
-            let keep = match &stored {
-                Some((_, pair)) => sealer.matches(0, pair, &source).unwrap(),
-                None => false,
-            };
-            if !keep {
-                let mut sealed = Vec::new();
-                let pair = sealer
-                    .seal_segment(0, &source, &mut package.rng, &mut sealed)
-                    .unwrap();
-                let earlier = sealed_under.insert(pair.iv, source.clone());
-                assert!(earlier.is_none(), "an IV was drawn twice");
-                stored = Some((sealed, pair));
-            }
-        }
-        let (mut body, pair) = stored.unwrap();
-        let mut pairs = SealBuilder::new();
-        pairs.push(&pair);
-        body.extend(sealer.seal(pairs).unwrap());
-        assert!(open_bytes(&package.key, &head, &body) == Ok(source));
-    }
 }
 
 #[test]

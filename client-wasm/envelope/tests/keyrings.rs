@@ -260,10 +260,14 @@ fn k5_a_kdf_bomb_is_refused_before_memory_is_taken() {
     ] {
         let mut bomb = package.keyring.clone();
         bomb[SLOTS + at..SLOTS + at + value.len()].copy_from_slice(value);
-        let start = Instant::now();
-        let refused = reason(&with_checksum(bomb), by_password(&password));
-        assert_eq!(refused, FormatError::KdfTooExpensive.into());
+        let bomb = with_checksum(bomb);
+        let (start, mut refused) = (Instant::now(), None);
+        let memory = allocation_counter::measure(|| {
+            refused = Some(reason(&bomb, by_password(&password)));
+        });
         assert!(start.elapsed() < Duration::from_millis(10));
+        assert_eq!(refused, Some(FormatError::KdfTooExpensive.into()));
+        assert!(memory.bytes_max < 1 << 20, "{} bytes", memory.bytes_max);
     }
 }
 

@@ -4,6 +4,7 @@
 mod bodies;
 mod damage;
 mod fixture;
+mod forgeries;
 mod heads;
 mod keyrings;
 mod manifests;
@@ -11,4 +12,5 @@ mod pipes;
 mod reader;
 mod recipients;
 mod replaced;
+mod uploads;
 mod vectors;

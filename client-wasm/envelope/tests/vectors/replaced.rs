@@ -185,6 +185,7 @@ pub(super) fn attacked(made: &mut Made) {
             ],
         );
     }
+    two_keys(made);
     let mut renumbered = bytes[..256].to_vec();
     renumbered[39] = 1;
     renumbered[40..72].fill(0);
@@ -197,5 +198,41 @@ pub(super) fn attacked(made: &mut Made) {
             Piece::Hex(with_checksum(renumbered)),
             Piece::Of("password_changed", 256..bytes.len()),
         ],
+    );
+}
+
+/// One keyring with a slot for each of two passwords, around two package keys, made by somebody who
+/// holds both: it has one MAC, so it opens under one password at most.
+fn two_keys(made: &mut Made) {
+    let mut package = Package::new(13);
+    let file = package.seal(1, "a.txt", b"the first content");
+    let rng = &mut package.rng;
+    let other = PackageKey::generate(package.key.package(), rng);
+    let foreign = KeyringBuilder::new(&other)
+        .within(KdfLimits::CHEAP_FOR_TESTS)
+        .password(&password("second"), CHEAP, None, rng)
+        .unwrap()
+        .build()
+        .unwrap();
+    let both = super::attacks::insert_slots(&package.keyring, &[&foreign[80..208]]);
+    let both = super::attacks::with_mac(&package.key, both);
+    let bytes = [&both[..], &file.head, &file.body].concat();
+    let length = bytes.len();
+    made.opens(
+        "two_key_ciphertext_by_the_first_password",
+        "the MAC is of its package key",
+        by(PASSWORD),
+        bytes,
+        vec![file_line("a.txt", b"the first content")],
+    );
+    made.pieced(
+        "two_key_ciphertext",
+        "the second password opens its slot, and the keyring is not that key's",
+        "damaged_keyring",
+        by("second"),
+        vec![Piece::Of(
+            "two_key_ciphertext_by_the_first_password",
+            0..length,
+        )],
     );
 }

@@ -354,7 +354,12 @@ fn without_slot(keyring: &[u8]) -> Vec<u8> {
 
 /// A keyring with one more slot of an unknown type, under a right MAC: what a later version makes.
 pub(in super::super) fn with_unknown_slot(key: &PackageKey, keyring: &[u8]) -> Vec<u8> {
-    let mut bytes = insert_slots(keyring, &[&[77, 1, 0, 12, 1, 2, 3, 4, 5, 6, 7, 8]]);
+    let slot: &[u8] = &[77, 1, 0, 12, 1, 2, 3, 4, 5, 6, 7, 8];
+    with_mac(key, insert_slots(keyring, &[slot]))
+}
+
+/// The MAC made right, by somebody who holds the key.
+pub(in super::super) fn with_mac(key: &PackageKey, mut bytes: Vec<u8>) -> Vec<u8> {
     let exported = key.export();
     let (id, package_key) = exported[1..].split_at(16);
     let mut mac_key = [0; 48];

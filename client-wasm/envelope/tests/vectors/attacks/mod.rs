@@ -7,7 +7,7 @@ mod packages;
 mod pipes;
 
 pub(super) use files::on_files;
-pub(super) use keyrings::{insert_slots, on_keyrings, with_unknown_slot};
+pub(super) use keyrings::{insert_slots, on_keyrings, with_mac, with_unknown_slot};
 pub(super) use links::on_fragments;
 pub(super) use packages::on_packages;
 pub(super) use pipes::{on_pipes, pipe};
