@@ -119,9 +119,10 @@ export class ProgressPanel {
 }
 
 /** The sentence for a change of transport. Which one is used never changes what is protected. */
-export function transportSentence(to: Transport, from: Transport | null): string {
-  if (from === 'webtransport' && to === 'websocket')
+export function transportSentence(to: Transport, from: Transport | null, reason: string): string {
+  if (from === null || from === to) return '';
+  if (reason.endsWith('is faster here.')) return `It goes on over ${NAMES[to]}, which is faster here. Nothing is lost, and the protection is the same.`;
+  if (to === 'websocket')
     return 'The faster connection (WebTransport) was interrupted. It goes on over WebSocket from where it was. Nothing is lost, and the protection is the same.';
-  if (from === 'websocket' && to === 'webtransport') return 'A faster connection (WebTransport) works now and is used from here on.';
-  return '';
+  return 'A faster connection (WebTransport) works now and is used from here on.';
 }

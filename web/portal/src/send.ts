@@ -93,9 +93,9 @@ class SendPage {
       if (job.state === 'sending') panel.notice(moved); // Whatever else was in the way is over.
     });
     job.addEventListener('transport', (event) => {
-      const next = (event as CustomEvent<{ transport: Transport | null }>).detail.transport;
+      const { transport: next, reason } = (event as CustomEvent<{ transport: Transport | null; reason: string }>).detail;
       if (next === null || next === transport) return;
-      moved = transportSentence(next, transport);
+      moved = transportSentence(next, transport, reason);
       transport = next;
       panel.notice(moved);
     });
