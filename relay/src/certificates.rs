@@ -36,9 +36,19 @@ pub(crate) fn from_files(certificate: &Path, key: &Path) -> anyhow::Result<Arc<C
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("{} does not hold PEM certificates", certificate.display()))?;
-    let key = PrivateKeyDer::from_pem_file(key)
+    if chain.is_empty() {
+        anyhow::bail!("{} does not hold PEM certificates", certificate.display());
+    }
+    let secret = PrivateKeyDer::from_pem_file(key)
         .with_context(|| format!("{} does not hold a PEM private key", key.display()))?;
-    Ok(Arc::new(CertifiedKey::from_der(chain, key, &provider())?))
+    let pair = CertifiedKey::from_der(chain, secret, &provider()).with_context(|| {
+        format!(
+            "{} and {} do not belong together",
+            certificate.display(),
+            key.display()
+        )
+    })?;
+    Ok(Arc::new(pair))
 }
 
 /// The cryptography under TLS.

@@ -95,6 +95,7 @@ mod tests {
             records: Arc::clone(&records) as _,
             config: live.clone(),
             metrics: Arc::default(),
+            trunks: Default::default(),
         });
         let mut sealed = Sealed::new(1);
         let owner = sha256(&sealed.owner.0);

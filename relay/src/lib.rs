@@ -57,6 +57,7 @@ mod serve;
 mod stall;
 mod store;
 mod sweep;
+mod trunk;
 mod websocket;
 mod webtransport;
 

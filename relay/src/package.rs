@@ -335,6 +335,10 @@ impl Lane {
         ended: &Notify,
     ) -> Result<(), Closed> {
         let length = slices.iter().map(Bytes::len).sum();
+        tokio::select! {
+            () = self.package.store.turn(length) => {}
+            () = ended.notified() => return Err(Closed),
+        }
         loop {
             // Before the bytes count as arrived: from there on nothing but the disk may hold them up.
             let memory = tokio::select! {

@@ -28,12 +28,17 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigErrors> {
 /// When a file that the configuration names cannot be used; then nothing has changed.
 pub(crate) async fn apply(relay: &Arc<Relay>, new: &Config) -> anyhow::Result<Changes> {
     let (next, changes) = relay.config.current().reloaded(new);
+    // Everything that can fail comes before anything that changes.
     let settings = &next.settings;
+    let certificate = match (&settings.tls_cert, &settings.tls_key, &relay.certificate) {
+        (Some(certificate), Some(key), Some(served)) => {
+            Some((served, certificates::from_files(certificate, key)?))
+        }
+        _ => None,
+    };
     relay.storage.docroots.reload(&next, &relay.sqlite).await?;
-    if let (Some(certificate), Some(key), Some(served)) =
-        (&settings.tls_cert, &settings.tls_key, &relay.certificate)
-    {
-        served.replace(certificates::from_files(certificate, key)?);
+    if let Some((served, new)) = certificate {
+        served.replace(new);
     }
     relay.config.replace(next);
     Ok(changes)

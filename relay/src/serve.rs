@@ -74,6 +74,7 @@ pub async fn start(config: impl Into<Config>) -> anyhow::Result<Running> {
         records: Arc::clone(&sqlite) as _,
         config: Live::new(config),
         metrics: Arc::default(),
+        trunks: Default::default(),
     });
     let committing = sqlite.committing().await?;
     storage.recover(committing).await;

@@ -33,6 +33,7 @@ use crate::metrics::Metrics;
 use crate::records::{
     self, AttemptKey, Change, File, FileState, GrantUse, PACKAGE_BYTES, Records, RecordsError,
 };
+use crate::trunk::Trunks;
 use crate::{clock, names};
 
 /// Files kept open although no attempt writes to them.
@@ -48,6 +49,8 @@ pub(crate) struct Storage {
     pub(crate) config: Live,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
+    /// Rates that users share.
+    pub(crate) trunks: Trunks,
 }
 
 /// The storage of one package whose session is live.
@@ -682,6 +685,13 @@ impl Store {
         let keyring = package.keyring.ok_or(Code::Internal)?;
         let user = package.user.as_deref();
         self.storage.forbidden(self.package, user, &keyring).await
+    }
+
+    /// Waits until so many bytes of the package's user may pass.
+    pub(crate) async fn turn(&self, bytes: usize) {
+        let config = self.storage.config.current();
+        let user = self.user.as_deref();
+        self.storage.trunks.turn(&config, user, bytes).await;
     }
 
     /// What holds for the package's user now.

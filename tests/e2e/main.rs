@@ -7,6 +7,7 @@
 mod authority;
 mod bodies;
 mod causes;
+mod configuration;
 mod exchange;
 mod from_aspera;
 mod hostile_names;

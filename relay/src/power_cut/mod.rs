@@ -293,6 +293,7 @@ async fn life(
         records: Arc::clone(records) as _,
         config: Live::new(Settings::default().into()),
         metrics: Arc::default(),
+        trunks: Default::default(),
     });
     storage.recover(records.committing()).await;
     sender.check(&storage, disk).await;

@@ -92,6 +92,7 @@ async fn k2_after_a_power_cut_the_package_has_the_old_keyring_or_the_new_one() {
             records: Arc::clone(&records) as _,
             config: Live::new(Settings::default().into()),
             metrics: Arc::default(),
+            trunks: Default::default(),
         };
         let mut sealed = Sealed::new(calls);
         let (package, before, after) = (
