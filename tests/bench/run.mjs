@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { download } from './rows/download.mjs';
 import { memory } from './rows/memory.mjs';
+import { s3 } from './rows/s3.mjs';
 import { seal } from './rows/seal.mjs';
 import { small } from './rows/small.mjs';
 import { terminal } from './rows/terminal.mjs';
 import { upload } from './rows/upload.mjs';
 import { Table } from './table.mjs';
 
-const GROUPS = { seal, upload, download, terminal, small, memory };
+const GROUPS = { seal, upload, download, terminal, small, memory, s3 };
 
 const names = process.argv.slice(2);
 const unknown = names.find((name) => !(name in GROUPS));

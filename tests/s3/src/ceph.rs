@@ -17,9 +17,10 @@ const PACKAGES: &str = "ceph-mon ceph-osd radosgw ceph-common";
 /// A start takes two seconds on a quiet machine, never this long.
 const START_MAX: Duration = Duration::from_secs(120);
 
-/// Access id and secret of the one user.
-pub(crate) const ACCESS_ID: &str = "SEALIFTTESTACCESSKEY";
-pub(crate) const SECRET: &str = "sealift-test-secret/key+0000000000000000";
+/// Access id of the one user; its secret is [`SECRET`].
+pub const ACCESS_ID: &str = "SEALIFTTESTACCESSKEY";
+/// See [`ACCESS_ID`].
+pub const SECRET: &str = "sealift-test-secret/key+0000000000000000";
 
 /// A running Ceph.
 pub struct Ceph {
@@ -167,7 +168,8 @@ impl Ceph {
         output.stdout
     }
 
-    fn conf(&self) -> PathBuf {
+    /// Its configuration, for its own tools.
+    pub fn conf(&self) -> PathBuf {
         self.folder.path().join("ceph.conf")
     }
 

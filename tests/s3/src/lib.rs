@@ -18,7 +18,7 @@ mod proxy;
 mod signed;
 mod vault;
 
-pub use ceph::Ceph;
+pub use ceph::{ACCESS_ID, Ceph, SECRET};
 pub use proxy::{Fault, Proxy};
 pub use vault::{Mode, Vault};
 

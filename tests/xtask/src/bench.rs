@@ -3,7 +3,7 @@
 
 use crate::process::{run, run_bounded, step};
 use crate::repo::Repo;
-use crate::{machine, pages};
+use crate::{machine, pages, wasm};
 use anyhow::Result;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,11 +26,16 @@ pub(crate) fn measure(repo: &Repo, names: &[String]) -> Result<()> {
             "sealift-cli",
             "-p",
             "sealift-bench",
+            "-p",
+            "sealift-s3",
         ];
         run(repo
             .cargo()
             .args(["build", "--locked", "--release"])
             .args(packages))
+    })?;
+    let modules = step("building WebAssembly to compare with", || {
+        wasm::build_for_bench(repo)
     })?;
     run(repo
         .command("node")
@@ -38,6 +43,7 @@ pub(crate) fn measure(repo: &Repo, names: &[String]) -> Result<()> {
         .args(names)
         .env("CHROMIUM", chromium)
         .env("SEALIFT_BINARIES", repo.target.join("release"))
+        .env("SEALIFT_BENCH_WASM", modules)
         .env("SEALIFT_TOOLS", tools))
 }
 

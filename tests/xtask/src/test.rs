@@ -15,6 +15,8 @@ const GROUP_LIMIT: Duration = Duration::from_secs(20 * 60);
 const BROWSER_TESTS: &str = "tests/browser";
 /// Judges the test vectors; needs neither pages nor relay.
 const VECTOR_CASE: &str = "cases/vectors.test.mjs";
+/// Needs Ceph, and belongs to the group `s3`.
+const S3_CASE: &str = "cases/s3.test.mjs";
 const WASI: &str = "wasm32-wasip1";
 
 /// Some tests that belong together and can run alone.
@@ -243,10 +245,13 @@ fn s3(repo: &Repo) -> Result<Tally> {
     machine::ceph(repo)?;
     pages::build(repo)?;
     build_programs(repo)?;
-    counted(
-        repo.cargo()
-            .args(["test", "--locked", "--no-fail-fast", "-p", "sealift-s3"]),
-    )
+    let mut tally =
+        counted(
+            repo.cargo()
+                .args(["test", "--locked", "--no-fail-fast", "-p", "sealift-s3"]),
+        )?;
+    tally.add(in_browsers(repo, &[S3_CASE.to_owned()])?);
+    Ok(tally)
 }
 
 fn browser(repo: &Repo) -> Result<Tally> {
@@ -256,7 +261,7 @@ fn browser(repo: &Repo) -> Result<Tally> {
         .iter()
         .filter_map(|case| case.file_name())
         .map(|name| format!("cases/{}", name.display()))
-        .filter(|case| case != VECTOR_CASE)
+        .filter(|case| case != VECTOR_CASE && case != S3_CASE)
         .collect::<Vec<_>>();
     in_browsers(repo, &cases)
 }
