@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -19,7 +20,7 @@ use sealift_protocol::message::{ClientMessage, MessageError, RelayMessage, SUB_P
 use sealift_protocol::session::{ClientEvent, LaneEnd, PartFailure, SendPart};
 use sealift_protocol::{Attempt, FileId, LaneId, Pair, PartNumber};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
@@ -57,9 +58,14 @@ pub(crate) trait SealPart: Send + Sync + 'static {
     ) -> (Vec<Pair>, Result<(), PartFailure>);
 }
 
+/// Time for the last words of a lane that is closed; after it, a write that waits is given up.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// A lane that is open or opening. Dropping it closes the connection.
 pub(crate) struct Lane {
     orders: mpsc::UnboundedSender<Order>,
+    /// Tells by its end that the lane is closed, also while a write waits and takes no orders.
+    open: oneshot::Sender<()>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -73,6 +79,7 @@ impl Lane {
         events: mpsc::UnboundedSender<ClientEvent>,
     ) -> Self {
         let (orders, taken) = mpsc::unbounded_channel();
+        let (open, closing) = oneshot::channel();
         let task = tokio::spawn(async move {
             let end = match tokio::time::timeout(CONNECT_TIME_MAX, connect(&relay, tls)).await {
                 Ok(Some(socket)) => {
@@ -83,7 +90,7 @@ impl Lane {
                         sealer,
                         events: events.clone(),
                     }
-                    .run(socket, taken)
+                    .run(socket, taken, closing)
                     .await;
                     LaneEnd::Closed
                 }
@@ -91,7 +98,7 @@ impl Lane {
             };
             let _ended = events.send(ClientEvent::LaneClosed { lane: id, end });
         });
-        Self { orders, task }
+        Self { orders, open, task }
     }
 
     /// Writes a message, before any part that has not begun.
@@ -111,9 +118,9 @@ impl Lane {
 
     /// Closes the connection after what was ordered; for the end of a session.
     pub(crate) async fn close(self) {
-        drop(self.orders);
-        // A relay that does not answer is left behind.
-        let _late = tokio::time::timeout(std::time::Duration::from_secs(2), self.task).await;
+        drop((self.orders, self.open));
+        // Sealing that is under way ends with its segment.
+        let _late = tokio::time::timeout(Duration::from_secs(2), self.task).await;
     }
 }
 
@@ -153,13 +160,19 @@ struct Running {
 }
 
 impl Running {
-    async fn run(self, socket: Socket, orders: mpsc::UnboundedReceiver<Order>) {
+    async fn run(
+        self,
+        socket: Socket,
+        orders: mpsc::UnboundedReceiver<Order>,
+        closing: oneshot::Receiver<()>,
+    ) {
         let (sink, stream) = socket.split();
         let mut waiting = VecDeque::new();
         let mut current = None;
         tokio::select! {
             () = self.read(stream) => {}
             () = self.write(sink, orders, &mut waiting, &mut current) => {}
+            () = last_words_over(closing) => {}
         }
         self.end_part(&mut current, Some(PartFailure::Lane)).await;
         for part in waiting {
@@ -335,6 +348,12 @@ impl Running {
     }
 }
 
+/// Waits until the lane is closed, and a moment more.
+async fn last_words_over(closing: oneshot::Receiver<()>) {
+    let _closed = closing.await;
+    tokio::time::sleep(LAST_WORDS).await;
+}
+
 /// The next frame of the current part; waits for ever when there is none.
 async fn next_frame(current: &mut Option<Current>) -> Option<Bytes> {
     match current {
@@ -350,3 +369,6 @@ async fn write_message(
     sink.send(Message::Binary(control_frame(&message.encode()).into()))
         .await
 }
+
+#[cfg(test)]
+mod tests;
