@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use crate::relay::Relay;
-use crate::{clock, rekey, sweep};
+use crate::{clock, rekey, strays, sweep};
 
 /// How often it is looked at. A package may outlive its time by this; it is not served any more.
 const EVERY: Duration = Duration::from_secs(30);
@@ -25,14 +25,16 @@ pub(crate) async fn run(relay: Arc<Relay>) {
     let mut doubt = Doubt::new(clock::unix_seconds());
     let mut swept = Instant::now();
     sweep::uploads(&relay, Duration::ZERO).await;
+    strays::look(&relay, clock::unix_seconds(), true).await;
     loop {
         ticks.tick().await;
+        let now = clock::unix_seconds();
+        let expire = doubt.believes(now);
         if swept.elapsed() >= sweep::AGE_MIN {
             swept = Instant::now();
             sweep::uploads(&relay, sweep::AGE_MIN).await;
+            strays::look(&relay, now, expire).await;
         }
-        let now = clock::unix_seconds();
-        let expire = doubt.believes(now);
         let round = AssertUnwindSafe(round(&relay, now, expire)).catch_unwind();
         if round.await.is_err() {
             tracing::error!("the clean-up failed; this is a mistake in the program");

@@ -15,6 +15,7 @@ use std::path::Path;
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sealift_protocol::Code;
+use sealift_protocol::limits::USER_NAME_BYTES_MAX;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -24,8 +25,6 @@ const VERSION: u8 = 2;
 /// Before the name of the user.
 const CLAIMS_BYTES: usize = 33;
 const MAC_BYTES: usize = 32;
-/// Longest name of a user, so that a grant stays within what a hello may carry.
-const USER_BYTES_MAX: usize = 255;
 
 /// Signs and checks grants.
 pub struct Grants {
@@ -56,7 +55,7 @@ impl Grants {
     ///
     /// When the system has no randomness, or the user's name is empty or longer than 255 bytes.
     pub fn issue(&self, expires_at: u64, bytes_max: u64, user: Option<&str>) -> io::Result<String> {
-        if user.is_some_and(|user| user.is_empty() || user.len() > USER_BYTES_MAX) {
+        if user.is_some_and(|user| user.is_empty() || user.len() > USER_NAME_BYTES_MAX) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "the name of a user has 1 to 255 bytes",

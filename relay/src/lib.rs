@@ -56,6 +56,7 @@ mod routes;
 mod serve;
 mod stall;
 mod store;
+mod strays;
 mod sweep;
 mod trunk;
 mod websocket;

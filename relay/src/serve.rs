@@ -11,7 +11,6 @@ use anyhow::Context as _;
 use rustix::fs::FlockOperation;
 use rustls::server::ResolvesServerCert;
 use sealift_config::{Changes, Config, Live};
-use sealift_protocol::PackageId;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -78,7 +77,6 @@ pub async fn start(config: impl Into<Config>) -> anyhow::Result<Running> {
     });
     let committing = sqlite.committing().await?;
     storage.recover(committing).await;
-    tell_of_strays(&storage, &sqlite).await?;
 
     let files = match (&settings.tls_cert, &settings.tls_key) {
         (Some(certificate), Some(key)) => {
@@ -262,29 +260,6 @@ impl Reloader {
         let relay = self.0.upgrade().context("the relay is stopping")?;
         Box::pin(reload::apply(&relay, config)).await
     }
-}
-
-/// Folders that no record knows of are left alone: after a restored backup they may be all that there is.
-async fn tell_of_strays(storage: &Storage, sqlite: &Sqlite) -> anyhow::Result<()> {
-    let known = sqlite.packages().await?;
-    let mut strays = 0;
-    for (_, docroot) in storage.docroots.all() {
-        // A bucket may hold millions of objects, and every listing costs.
-        if docroot.kind() == "s3" {
-            continue;
-        }
-        let folders = docroot.folders().await?;
-        let unknown =
-            |folder: &&String| PackageId::parse(folder).is_ok_and(|id| !known.contains(&id));
-        strays += folders.iter().filter(unknown).count();
-    }
-    if strays > 0 {
-        tracing::warn!(
-            strays,
-            "the docroot has folders that no record knows of; if the records are not older than it, delete them"
-        );
-    }
-    Ok(())
 }
 
 fn acceptor(resolver: Arc<dyn ResolvesServerCert>) -> anyhow::Result<TlsAcceptor> {

@@ -211,3 +211,32 @@ async fn a_failed_commit_is_told_and_writes_work_again_without_a_restart() {
     client.create(&sealed).await;
     assert_eq!(relay.get("/readyz").await.0, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_that_no_record_knows_of_go_when_they_are_older_than_any_package() {
+    let mut relay = TestRelay::open().await;
+    let mut sealed = Sealed::new(70);
+    let mut client = Client::welcome(&relay, &sealed).await;
+    send_package(&mut client, &mut sealed, 8192).await;
+    let docroot = relay.data().join("docroot");
+    let stray = docroot.join(Sealed::new(71).package.to_string());
+    let other = docroot.join("notes");
+    for folder in [&stray, &other] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join("keyring"), b"left over").unwrap();
+    }
+    relay.stop().await;
+    relay.start().await;
+    relay.becomes("SELECT count(*) FROM strays", 1).await;
+    assert!(stray.exists(), "it may be what a backup is restored to");
+    relay.stop().await;
+    relay
+        .sql("UPDATE strays SET since = since - 31 * 86400")
+        .await;
+    relay.start().await;
+    relay.becomes("SELECT count(*) FROM strays", 0).await;
+    assert!(!stray.exists());
+    assert!(other.exists(), "only folders that are named like packages");
+    let path = format!("/api/packages/{}/package.sealift", sealed.package);
+    assert_eq!(relay.get(&path).await.0, 200);
+}

@@ -112,6 +112,8 @@ pub const DATA_BYTES_MAX: usize = 1 << 20;
 pub const TEXT_BYTES_MAX: usize = 512;
 /// Words in which a client says what it can do, in one header or hello.
 pub const CAPABILITIES_MAX: usize = 32;
+/// Longest name of the user that a grant names.
+pub const USER_NAME_BYTES_MAX: usize = 255;
 /// Longest grant.
 pub const GRANT_BYTES_MAX: usize = 4096;
 /// Longest fragment of a link, in characters: base64url of the longest grant and five bytes more.

@@ -279,6 +279,9 @@ impl State {
             | Change::StageKeyring { .. }
             | Change::SwitchKeyring { .. }
             | Change::DropKeyring { .. }
+            | Change::FindStray { .. }
+            | Change::DropStray { .. }
+            | Change::ForgetStray { .. }
             | Change::ForgetKeyring { .. } => {
                 panic!("nothing is lost, rekeyed or deleted here")
             }

@@ -119,7 +119,8 @@ fn statements(change: Change) -> Vec<Query> {
                     used!("?5"),
                     " <= ?6) AND (?13 IS NULL OR ?9 + ",
                     used_by!("?10"),
-                    " <= ?13)) ON CONFLICT (id) DO UPDATE \
+                    " <= ?13) AND NOT EXISTS (SELECT 1 FROM strays WHERE package = ?1 AND deleting = 1)) \
+                     ON CONFLICT (id) DO UPDATE \
                      SET epoch = ?2, client_id = ?3 WHERE state = 0 AND epoch <= ?2 AND owner_sha256 = ?4",
                 ))
                 .bind(package.0.to_vec())
@@ -335,6 +336,29 @@ fn statements(change: Change) -> Vec<Query> {
             package,
             keyring,
         )],
+        Change::FindStray { docroot, package, now } => vec![
+            query(
+                "INSERT INTO strays (docroot, package, since) SELECT ?2, ?1, ?3 \
+                 WHERE NOT EXISTS (SELECT 1 FROM packages WHERE id = ?1) ON CONFLICT DO NOTHING",
+            )
+            .bind(package.0.to_vec())
+            .bind(docroot)
+            .bind(sql(now)),
+        ],
+        Change::DropStray { docroot, package, long_ago } => vec![
+            query(
+                "UPDATE strays SET deleting = 1 WHERE package = ?1 AND docroot = ?2 AND since <= ?3 \
+                 AND NOT EXISTS (SELECT 1 FROM packages WHERE id = ?1)",
+            )
+            .bind(package.0.to_vec())
+            .bind(docroot)
+            .bind(sql(long_ago)),
+        ],
+        Change::ForgetStray { docroot, package } => vec![
+            query("DELETE FROM strays WHERE package = ?1 AND docroot = ?2")
+                .bind(package.0.to_vec())
+                .bind(docroot),
+        ],
         Change::Prolong { package, expires_at, age_max_s } => vec![
             query(
                 "UPDATE packages SET expires_at = max(expires_at, min(?2, created_at + ?3)) \

@@ -395,6 +395,32 @@ pub enum Change {
         /// The keyring.
         keyring: Keyring,
     },
+    /// A folder that no record knows of is there. Condition: no record, and not found before.
+    FindStray {
+        /// Name of the docroot.
+        docroot: String,
+        /// The folder.
+        package: PackageId,
+        /// Now, in seconds since 1970.
+        now: u64,
+    },
+    /// A stray folder is about to be deleted; until it is, no package takes its place. Condition: no record, and found
+    /// before `long_ago`.
+    DropStray {
+        /// Name of the docroot.
+        docroot: String,
+        /// The folder.
+        package: PackageId,
+        /// In seconds since 1970.
+        long_ago: u64,
+    },
+    /// A stray folder is gone, or is none.
+    ForgetStray {
+        /// Name of the docroot.
+        docroot: String,
+        /// The folder.
+        package: PackageId,
+    },
     /// Moves the expiry of an unfinished package. Condition: unfinished, and not kept for the longest time yet.
     Prolong {
         /// The package.

@@ -31,6 +31,7 @@ const SCHEMA: &[&str] = &[
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
+    include_str!("schema-6.sql"),
 ];
 
 /// Most changes in one transaction.
@@ -159,6 +160,19 @@ impl Sqlite {
             .await?;
         rows.iter()
             .map(|row| Ok((PackageId(bytes(row, "package")?), read_keyring(row)?)))
+            .collect()
+    }
+
+    /// Folders of a docroot that were found without a record.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn strays(&self, docroot: &str) -> Result<Vec<PackageId>, RecordsError> {
+        let rows = query("SELECT package FROM strays WHERE docroot = ?1").bind(docroot.to_owned());
+        let rows = rows.fetch_all(&self.readers).await?;
+        rows.iter()
+            .map(|row| Ok(PackageId(bytes(row, "package")?)))
             .collect()
     }
 
