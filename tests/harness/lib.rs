@@ -12,6 +12,7 @@
 
 mod binaries;
 mod content;
+mod guide;
 mod link;
 mod memory;
 mod relay;
@@ -19,6 +20,7 @@ mod sealift;
 
 pub use binaries::{relay_binary, sealift_binary};
 pub use content::{Random, same_content, sha256_of, tree_of, write_random};
+pub use guide::Sandbox;
 pub use link::Link;
 pub use memory::{peak_bytes, resident_bytes};
 pub use relay::{Relay, RelayOptions};
