@@ -4,6 +4,7 @@
 //! minute, or does not read what it is told, is closed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _};
@@ -18,8 +19,10 @@ use crate::budget::Budget;
 use crate::package::{Closed, Lane};
 use crate::relay::Relay;
 
-/// Small pieces of data are gathered up to this before they are written.
+/// Small pieces of data are gathered up to this before they are written …
 const GATHER_BYTES: usize = 256 << 10;
+/// … or for so long: what comes in datagrams or in two messages is not written in two pieces.
+const GATHER_FOR: Duration = Duration::from_millis(3);
 /// Messages sent in one go.
 const BATCH_MESSAGES: usize = 64;
 
@@ -131,24 +134,22 @@ impl Reader<'_> {
                     Err(_) => return "bad frame",
                 }
             }
-            let ready = if self.gathered.is_empty() {
-                None
+            let next = if self.gathered.is_empty() {
+                tokio::select! {
+                    next = timeout(LANE_IDLE_MAX, input.next()) => match next {
+                        Ok(next) => next,
+                        Err(_) => return "idle",
+                    },
+                    () = self.ended.notified() => return "ended",
+                }
+            } else if let Some(next) = input.next().now_or_never() {
+                next
+            } else if let Ok(next) = timeout(GATHER_FOR, input.next()).await {
+                next
             } else {
-                input.next().now_or_never()
-            };
-            let next = match ready {
-                Some(next) => next,
-                None => {
-                    if self.flush().await.is_err() {
-                        return "closed";
-                    }
-                    tokio::select! {
-                        next = timeout(LANE_IDLE_MAX, input.next()) => match next {
-                            Ok(next) => next,
-                            Err(_) => return "idle",
-                        },
-                        () = self.ended.notified() => return "ended",
-                    }
+                match self.flush().await {
+                    Ok(()) => continue,
+                    Err(Closed) => return "closed",
                 }
             };
             match next {
