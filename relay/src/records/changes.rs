@@ -392,8 +392,8 @@ fn statements(change: Change) -> Vec<Query> {
 
 fn add_file(package: PackageId, file: &File, quota_bytes: Option<u64>) -> Query {
     query(concat!(
-        "INSERT INTO files (package, id, number, role, head_sha256, head_bytes, body_bytes, part_bytes, state) \
-         SELECT ?1, ?2, (SELECT count(*) FROM files WHERE package = ?1), ?3, ?4, ?5, ?6, ?7, ?8 \
+        "INSERT INTO files (package, id, number, role, head_sha256, head_bytes, body_bytes, part_bytes, state, storage) \
+         SELECT ?1, ?2, (SELECT count(*) FROM files WHERE package = ?1), ?3, ?4, ?5, ?6, ?7, ?8, ?10 \
          FROM packages WHERE id = ?1 AND state = 1 AND (grant_bytes_max IS NULL OR ?5 + ?6 + ",
         used!("packages.grant_id"),
         " <= grant_bytes_max) AND (?9 IS NULL OR ?5 + ?6 + ",
@@ -409,6 +409,7 @@ fn add_file(package: PackageId, file: &File, quota_bytes: Option<u64>) -> Query 
     .bind(sql(file.part_bytes))
     .bind(state_number(file.state))
     .bind(quota_bytes.map(sql))
+    .bind(file.storage.clone())
 }
 
 fn bind_keyring(query: Query, package: PackageId, keyring: Keyring) -> Query {

@@ -667,6 +667,7 @@ fn optional<const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::AttemptKey;
 
     fn reserve(id: u8) -> Change {
         Change::Reserve {
@@ -711,6 +712,95 @@ mod tests {
         assert!(records.apply(reserve(1)).await.unwrap());
         records.check().await.unwrap();
         assert!(records.package(PackageId([1; 16])).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn s3_what_ends_an_upload_is_recorded_with_the_file_and_its_parts() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let records = Sqlite::open(&dir.path().join("sealift.db")).await.unwrap();
+        let (package, id) = (PackageId([1; 16]), FileId([2; 32]));
+        let hash = Sha256Hash([1; 32]);
+        let file = File {
+            id,
+            role: Role::Content,
+            head_sha256: hash,
+            head_bytes: 1,
+            body_bytes: 2,
+            part_bytes: 1,
+            state: FileState::Receiving,
+            seal: None,
+            durable: Vec::new(),
+            storage: Some("multipart token upload".to_owned()),
+            sse: None,
+            verified_at: None,
+        };
+        let keyring = Keyring {
+            generation: 1,
+            sha256: hash,
+            bytes: 1,
+        };
+        let mut changes = vec![
+            reserve(1),
+            Change::Create {
+                package,
+                keyring,
+                draft_sha256: hash,
+                lifetime_s: 1,
+            },
+            Change::AddFile {
+                package,
+                file,
+                quota_bytes: None,
+            },
+        ];
+        for part in [1, 0] {
+            let key = AttemptKey {
+                package,
+                file: id,
+                part: PartNumber(part),
+                epoch: Epoch(1),
+                attempt: Attempt(1),
+            };
+            changes.push(Change::OpenAttempt(key));
+            changes.push(Change::Durable {
+                key,
+                pairs: Vec::new(),
+                seal: None,
+                transports: Transports(1),
+                receipt: Some(format!("etag-{part}")),
+            });
+        }
+        for change in changes {
+            assert!(records.apply(change).await.unwrap());
+        }
+        let receipts = records.receipts(package, id).await.unwrap();
+        assert_eq!(receipts.storage.as_deref(), Some("multipart token upload"));
+        assert_eq!(receipts.parts, ["etag-0", "etag-1"]);
+        assert_eq!(records.uploads().await.unwrap(), ["multipart token upload"]);
+        // Another upload of the same file is not taken for it.
+        let begun = |storage: &str| Change::UploadBegun {
+            package,
+            file: id,
+            storage: storage.to_owned(),
+        };
+        assert!(!records.apply(begun("multipart other other")).await.unwrap());
+        let parts = vec![PartNumber(1)];
+        let lost = Change::PartsLost {
+            package,
+            file: id,
+            parts,
+        };
+        assert!(records.apply(lost).await.unwrap());
+        let known = records.package(package).await.unwrap().unwrap();
+        assert_eq!(known.files[0].durable, [PartNumber(0)]);
+        // When all is lost, the upload is forgotten too.
+        assert!(
+            records
+                .apply(Change::Lost { package, file: id })
+                .await
+                .unwrap()
+        );
+        assert!(records.apply(begun("multipart new new")).await.unwrap());
     }
 
     #[tokio::test]
