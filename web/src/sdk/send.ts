@@ -177,9 +177,15 @@ export class SendJob extends EventTarget {
         return;
       case 'failed': {
         const error = new SealiftError(message.code, message.message);
-        return this.fail(message.path ? error.about(message.path) : error);
+        return void this.told(message.path ? error.about(message.path) : error);
       }
     }
+  }
+
+  /** What is suddenly not there was removed: by somebody with the manage link, or because the policy has changed. */
+  private async told(error: SealiftError): Promise<void> {
+    const why = error.code === 'not_found' ? await this.askPolicy().catch((thrown: unknown) => SealiftError.from(thrown)) : null;
+    this.fail(why ?? error);
   }
 
   /** The page was frozen and goes on. The worker notices by itself too; this is sooner. */
