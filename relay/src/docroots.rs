@@ -114,6 +114,11 @@ async fn open_one(config: &Config, name: &str, records: &Sqlite) -> anyhow::Resu
     let cannot = || format!("the docroot `{name}` ({settings}) cannot be used");
     let docroot = match (docroot, report.cause()) {
         (Some(docroot), None) => docroot,
+        // What is in it can be fetched and deleted; senders are told to wait.
+        (Some(docroot), Some(cause)) if is_full(&report) => {
+            tracing::error!(docroot = name, "a docroot takes nothing new: {cause}");
+            docroot
+        }
         (_, cause) => bail!("{}: {}", cannot(), cause.unwrap_or_default()),
     };
     for note in &report.notes {
@@ -126,6 +131,12 @@ async fn open_one(config: &Config, name: &str, records: &Sqlite) -> anyhow::Resu
         settings: Some(settings),
         docroot,
     })
+}
+
+/// Whether the first thing that failed is that there is no room.
+fn is_full(report: &CheckReport) -> bool {
+    let first = report.steps.iter().find_map(|step| step.error.as_ref());
+    first.is_some_and(|error| error.code == Code::StorageFull.as_str())
 }
 
 /// Opens a docroot and tries everything.
