@@ -11,7 +11,7 @@ use crate::gcm::{self, native, portable};
 use crate::kdf::{HASH_BYTES, expand, extract};
 
 /// HKDF gives no more than 255 blocks.
-const HKDF_BYTES_MAX: usize = 255 * HASH_BYTES;
+const HKDF_OUTPUT_BYTES: usize = 255 * HASH_BYTES;
 
 #[test]
 fn aes_256_gcm() {
@@ -52,13 +52,13 @@ fn hkdf_sha_384() {
     let set = hkdf::TestSet::load(hkdf::TestName::HkdfSha384).unwrap();
     let mut count = 0;
     for test in set.test_groups.iter().flat_map(|group| &group.tests) {
-        if test.size > HKDF_BYTES_MAX {
+        if test.size > HKDF_OUTPUT_BYTES {
             assert_eq!(test.result, TestResult::Invalid);
             continue;
         }
         // A shorter output is the beginning of a longer one.
         let root = extract(&test.salt, &test.ikm);
-        let out = expand::<HKDF_BYTES_MAX>(&*root, &[&test.info]);
+        let out = expand::<HKDF_OUTPUT_BYTES>(&*root, &[&test.info]);
         assert_eq!(out[..test.size], test.okm[..], "{}", test.tc_id);
         count += 1;
     }

@@ -6,6 +6,8 @@
 //!
 //! Keyrings and heads end with a checksum, behind which a fuzzer would never look. So those targets
 //! read the bytes once as they are and once with the checksum made right.
+#![forbid(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod body;
 mod pieces;
