@@ -56,7 +56,7 @@ pub(crate) fn build(repo: &Repo) -> Result<()> {
             .join("wasm")
             .join(format!("{stem}.wasm"));
         step(&format!("making {stem}.wasm"), || {
-            compile(repo, package)?;
+            compile(repo, package, "")?;
             bind(&compiled, &made)?;
             optimise(repo, &made.join(format!("{stem}_bg.wasm")))
         })?;
@@ -96,6 +96,24 @@ pub(crate) fn build_for_vectors(repo: &Repo) -> Result<PathBuf> {
     Ok(out)
 }
 
+/// Builds what the benchmarks compare with: the aes-gcm crate alone, and the envelope without the
+/// session, without and with public keys. Returns the folder; each has a name of its own.
+pub(crate) fn build_for_bench(repo: &Repo) -> Result<PathBuf> {
+    let package = "sealift-bench-wasm";
+    let out = repo.target.join("bench-wasm");
+    for feature in ["gcm", "envelope", "recipients"] {
+        compile(repo, package, feature)?;
+        let compiled = repo
+            .target
+            .join(TARGET)
+            .join("wasm/sealift_bench_wasm.wasm");
+        let own = out.join(feature);
+        bind(&compiled, &own)?;
+        optimise(repo, &own.join("sealift_bench_wasm_bg.wasm"))?;
+    }
+    Ok(out)
+}
+
 fn inputs(repo: &Repo) -> Result<String> {
     let sources = ["client-wasm", "relay/protocol"];
     let mut print = Fingerprint::new()
@@ -110,7 +128,7 @@ fn inputs(repo: &Repo) -> Result<String> {
     Ok(print.finish())
 }
 
-fn compile(repo: &Repo, package: &str) -> Result<()> {
+fn compile(repo: &Repo, package: &str, features: &str) -> Result<()> {
     let mut flags = vec![format!("-Ctarget-feature={FEATURES}")];
     flags.extend(
         hidden_paths(repo).map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())),
@@ -118,7 +136,7 @@ fn compile(repo: &Repo, package: &str) -> Result<()> {
     run(repo
         .cargo()
         .args(["build", "--locked", "--lib", "--profile", "wasm"])
-        .args(["--target", TARGET, "-p", package])
+        .args(["--target", TARGET, "-p", package, "--features", features])
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")))
 }
 

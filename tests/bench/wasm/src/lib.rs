@@ -25,6 +25,7 @@ pub mod keys;
 pub mod opener;
 #[cfg(feature = "envelope")]
 #[path = "../../../../client-wasm/src/plain.rs"]
+#[allow(dead_code)] // some of it is for the session
 mod plain;
 #[cfg(feature = "envelope")]
 #[path = "../../../../client-wasm/src/sealer.rs"]

@@ -55,7 +55,13 @@ const BELOW: [(&str, &[&str]); 9] = [
     ),
 ];
 /// Crates of tests and tools, which may use any.
-const TOOLS: [&str; 4] = ["sealift-tests", "sealift-s3", "sealift-bench", "xtask"];
+const TOOLS: [&str; 5] = [
+    "sealift-tests",
+    "sealift-s3",
+    "sealift-bench",
+    "sealift-bench-wasm",
+    "xtask",
+];
 
 /// Bytes, clock and randomness come to them as arguments.
 pub(super) const LEAVES: [&str; 2] = ["sealift-protocol", "sealift-envelope"];
