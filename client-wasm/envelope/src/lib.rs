@@ -23,8 +23,9 @@
 //! [`Manifest::seal`] last. To receive: [`keyring::open`], [`Manifest::open`], [`FileOpener`]. From
 //! and to pipes: [`StreamSealer`], [`StreamOpener`].
 //!
-//! Features: `recipients` adds public-key slots; `native` adds `ring` as the cipher and NFC of passwords. `cheap-kdf-for-tests` adds
-//! nothing but a constant that lets tests open cheap keyrings; release builds refuse it.
+//! Features: `recipients` adds public-key slots; `native` adds `ring` as the cipher and NFC of
+//! passwords. `cheap-kdf-for-tests` adds nothing but a constant that lets tests open cheap keyrings;
+//! release builds refuse it.
 
 mod body;
 mod cbor;

@@ -307,6 +307,24 @@ fn k5_costs_below_the_floor_are_refused_outside_tests() {
 }
 
 #[test]
+fn k5_nothing_is_sealed_under_less_than_the_floor() {
+    // Whatever a server says about costs: a client that believed it could not seal.
+    let mut package = Package::new(1);
+    for cost in [
+        CHEAP,
+        KdfCost {
+            memory_kib: 64 << 10,
+            passes: 0,
+            ..CHEAP
+        },
+    ] {
+        let builder = KeyringBuilder::new(&package.key);
+        let made = builder.password(&password(PASSWORD), cost, None, &mut package.rng);
+        assert_eq!(made.err(), Some(FormatError::KdfTooWeak.into()));
+    }
+}
+
+#[test]
 fn k5_the_default_cost_opens() {
     let mut package = Package::new(1);
     let password = password(PASSWORD);
