@@ -4,14 +4,15 @@
 //!  WebSocket ──┐                        ┌─ RelaySession (sealift-protocol) decides
 //!              ├─ lane ── package ──────┤
 //!  WebTransport┘   │                    └─ store ── records (SQLite)
-//!                  └─ data ── attempt (the door) ──── docroot (sealift-docroot)
-//!  HTTP ── guard ── api, download, pages
+//!                  └─ data ── attempt ── the door ── docroot (sealift-docroot)
+//!  HTTP ── guard ── routes ── api, keyrings, report, download, pages
 //! ```
 //!
 //! It sees ciphertext, padded sizes and times, and can open nothing: no key is in scope in this crate, and
-//! `cargo xtask layers` keeps it so. An acknowledgement means durable; [`store`] is where that is kept.
+//! `cargo xtask layers` keeps it so. An acknowledgement means durable; `store.rs` is where that is kept. Whatever is
+//! stored went through `door.rs`, and `routes.rs` lists every way in.
 //!
-//! Start with [`start`], then read [`store`].
+//! Start with [`start`], then read `store.rs`.
 
 mod api;
 pub mod asconfigurator;
