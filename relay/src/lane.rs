@@ -11,7 +11,7 @@ use futures_util::{FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _};
 use sealift_protocol::Code;
 use sealift_protocol::frame::{Decoder, Frame, control_frame};
 use sealift_protocol::limits::{ANSWER_MAX, HELLO_MAX, LANE_IDLE_MAX};
-use sealift_protocol::message::{ClientMessage, Hello, RelayMessage};
+use sealift_protocol::message::{ClientMessage, Hello, RelayMessage, Transport};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
@@ -27,16 +27,22 @@ const GATHER_FOR: Duration = Duration::from_millis(3);
 const BATCH_MESSAGES: usize = 64;
 
 /// Serves a lane to its end.
-pub(crate) async fn serve<I, O>(relay: Arc<Relay>, mut input: I, mut output: O)
-where
+pub(crate) async fn serve<I, O>(
+    relay: Arc<Relay>,
+    transport: Transport,
+    mut input: I,
+    mut output: O,
+) where
     I: Stream<Item = Bytes> + Unpin + Send,
     O: Sink<Bytes> + Unpin + Send + 'static,
 {
     let mut decoder = Decoder::new();
     let opened = async {
-        let hello = timeout(HELLO_MAX, hello(&mut input, &mut decoder))
+        let mut hello = timeout(HELLO_MAX, hello(&mut input, &mut decoder))
             .await
             .map_err(|_| Code::Malformed)??;
+        // What is seen here is reported, not what a client says of itself.
+        hello.transport = transport;
         relay.packages.admit(&relay, hello).await
     };
     let (lane, inbox) = match opened.await {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use sealift_protocol::Code;
 use sealift_protocol::limits::{WEBSOCKET_MESSAGE_BYTES_MAX, WEBSOCKET_WAITING_BYTES_MAX};
-use sealift_protocol::message::SUB_PROTOCOL;
+use sealift_protocol::message::{SUB_PROTOCOL, Transport};
 
 use crate::api::ApiError;
 use crate::connections::Peer;
@@ -62,5 +62,5 @@ async fn serve(relay: Arc<Relay>, socket: WebSocket) {
         });
     let output =
         to.with(|bytes: Bytes| std::future::ready(Ok::<_, axum::Error>(Message::Binary(bytes))));
-    lane::serve(relay, input, output).await;
+    lane::serve(relay, Transport::WebSocket, input, output).await;
 }

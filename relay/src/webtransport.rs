@@ -22,7 +22,7 @@ use sealift_protocol::limits::{
     HANDSHAKE_MAX, HANDSHAKES_UNDER_WAY_MAX, HANDSHAKES_UNPROVED_MAX, LANE_IDLE_MAX,
     WINDOW_BYTES_MAX, WINDOW_BYTES_MIN,
 };
-use sealift_protocol::message::SUB_PROTOCOL;
+use sealift_protocol::message::{SUB_PROTOCOL, Transport};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use web_transport_quinn::proto::ConnectResponse;
@@ -171,7 +171,7 @@ async fn session(
     let (admission, window, session, to, from) = timeout(HANDSHAKE_MAX, opening).await??;
     let growth = tokio::spawn(grow(Arc::clone(&relay), (*session).clone(), window));
     let (output, finished) = writer(to);
-    lane::serve(relay, chunks(from), output).await;
+    lane::serve(relay, Transport::WebTransport, chunks(from), output).await;
     let _ = timeout(LINGER, finished).await;
     session.close(0, b"");
     growth.abort();

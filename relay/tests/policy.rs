@@ -360,7 +360,8 @@ async fn the_report_says_who_sealed_over_what_where_and_how() {
         };
         let mut hello = hello(&sealed, 1);
         hello.client_version = "web/0.1.0 (part_lost)".to_owned();
-        hello.transport = transport;
+        // Whatever a client says: the relay reports how the lane came.
+        hello.transport = Transport::WebSocket;
         client.enter(hello).await.unwrap();
         client
     };
