@@ -180,6 +180,12 @@ impl Package {
 
     /// Ends all lanes with a reason, and takes none any more. Returns when no write is under way.
     pub(crate) async fn shut(&self, code: Code) {
+        self.close(code);
+        self.store.stop_writes().await;
+    }
+
+    /// Ends all lanes with a reason, and takes none any more. Writes may still be under way.
+    pub(crate) fn close(&self, code: Code) {
         let lanes: Vec<LaneEnd> = {
             let mut state = self.state();
             state.closed = Some(code);
@@ -188,7 +194,6 @@ impl Package {
         for lane in lanes {
             lane.end(code);
         }
-        self.store.stop_writes().await;
     }
 
     /// Ends the lanes of clients that are too old.

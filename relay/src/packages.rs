@@ -142,8 +142,23 @@ impl Packages {
         code: Code,
     ) -> Result<(), Code> {
         relay.storage.metrics.packages_forbidden.inc();
-        self.remove(relay, id, Change::Forbid { package: id }, code)
-            .await
+        // Its lanes first: what they ask from now on could only be answered by something vaguer.
+        let live = self.live.lock().await.sessions.get(&id).map(Arc::clone);
+        if let Some(package) = &live {
+            package.close(code);
+        }
+        let forbid = Change::Forbid { package: id };
+        let result = self.remove(relay, id, forbid, code).await;
+        if let Some(package) = live {
+            // Still there, because it was finished meanwhile or the records failed: its next lane starts anew.
+            package.shut(code).await;
+            let mut live = self.live.lock().await;
+            let same = |other: &Arc<Package>| Arc::ptr_eq(other, &package);
+            if live.sessions.get(&id).is_some_and(same) {
+                live.remove(id);
+            }
+        }
+        result
     }
 
     /// Closes the lanes of clients that are too old now. What they have sent stays for newer ones.
