@@ -138,6 +138,11 @@ impl Edit {
         ))
     }
 
+    /// Whether a key stands at the top.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.document.contains_key(key)
+    }
+
     /// Takes an entry out with all of its values; `false` when there is none.
     pub(crate) fn remove(&mut self, table: &str, name: &str) -> bool {
         let entries = self

@@ -61,7 +61,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Vec<Given>, ConfigErrors>
     })?;
     let mut reader = Reader {
         path,
-        text,
+        ends: line_ends(text),
         given: Vec::new(),
         errors: Vec::new(),
     };
@@ -73,8 +73,14 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Vec<Given>, ConfigErrors>
     }
 }
 
+/// Where the lines of a text end, for finding the lines of many places.
+pub(crate) fn line_ends(text: &str) -> Vec<usize> {
+    let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+    ends.map(|(at, _)| at).collect()
+}
+
 /// The line, from 1, that a byte stands on.
-pub(crate) fn line_of(text: &str, byte: usize) -> usize {
+fn line_of(text: &str, byte: usize) -> usize {
     1 + text
         .bytes()
         .take(byte)
@@ -84,7 +90,8 @@ pub(crate) fn line_of(text: &str, byte: usize) -> usize {
 
 struct Reader<'a> {
     path: &'a Path,
-    text: &'a str,
+    /// Where lines end.
+    ends: Vec<usize>,
     given: Vec<Given>,
     errors: Vec<ConfigError>,
 }
@@ -168,7 +175,8 @@ impl Reader<'_> {
     fn origin(&self, table: &dyn TableLike, name: &str) -> Origin {
         let key = table.get_key_value(name);
         let span = key.and_then(|(key, item)| key.span().or_else(|| item.span()));
-        let line = line_of(self.text, span.map_or(0, |span| span.start));
+        let start = span.map_or(0, |span| span.start);
+        let line = 1 + self.ends.partition_point(|end| *end < start);
         Origin::File(self.path.to_owned(), line)
     }
 

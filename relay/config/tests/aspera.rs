@@ -273,6 +273,27 @@ fn a_file_of_a_gigabyte_or_of_nothing_but_depth_is_refused() {
 }
 
 #[test]
+fn a_thousand_users_are_imported_each_with_a_docroot() {
+    let folder = Folder::new();
+    let user = |number: u32| {
+        format!(
+            "<user><name>u{number}</name><file_system><access><paths><path><absolute>/srv/u{number}</absolute>\
+             </path></paths></access></file_system></user>\n"
+        )
+    };
+    let users: String = (0..1_000).map(user).collect();
+    let text =
+        format!("<CONF><aaa><realms><realm><users>{users}</users></realm></realms></aaa></CONF>");
+    imported(&folder, &text).unwrap();
+    let config = config(&folder);
+    assert_eq!((config.users.len(), config.docroots.len()), (1_000, 1_001));
+    assert_eq!(
+        config.docroot("u999").unwrap().to_string(),
+        "file:///srv/u999"
+    );
+}
+
+#[test]
 fn what_is_there_is_not_overwritten() {
     let folder = Folder::new();
     folder.write("sealift.toml", "lanes_max = 7\n");

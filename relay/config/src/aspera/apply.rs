@@ -93,10 +93,7 @@ impl Command {
             }
         }
         let on = |meaning| value(meaning).map(truth).transpose();
-        let text = edit.text();
-        let tls = ["tls_cert", "tls_at_proxy"]
-            .iter()
-            .any(|key| text.lines().any(|line| line.starts_with(key)));
+        let tls = edit.has("tls_cert") || edit.has("tls_at_proxy");
         let (https, http) = (on(Meaning::EnableHttps)?, on(Meaning::EnableHttp)?);
         match (https, http) {
             (Some(false), Some(false)) => {
@@ -224,7 +221,7 @@ pub(super) fn trunk_number(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "a trunk's number must be from 1 to 255".to_owned())
 }
 
-pub(super) fn trunk_with(edit: &Edit, id: u32) -> Result<Option<String>, Refusal> {
+fn trunk_with(edit: &Edit, id: u32) -> Result<Option<String>, Refusal> {
     let loaded = edit.loaded()?;
     let found = loaded
         .config
@@ -276,7 +273,7 @@ fn set_user_docroot(edit: &mut Edit, user: &str, docroot: &str) -> Result<String
 }
 
 /// Gives a user the docroot of a URL: one that is there already, the user's own with another URL, or a new one.
-pub(super) fn set_user_url(edit: &mut Edit, user: &str, text: &str) -> Result<String, Refusal> {
+fn set_user_url(edit: &mut Edit, user: &str, text: &str) -> Result<String, Refusal> {
     let (url, place) = url_of(edit, text)?;
     let config = edit.loaded()?.config;
     let same = config

@@ -1,13 +1,13 @@
 //! Turns an `aspera.conf`, with an `s3.properties` if there is one, into a `sealift.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use roxmltree::Node;
-use sealift_docroot::Properties;
+use sealift_docroot::{DocrootSettings, DocrootUrl, Properties, SystemDefaults};
 
 use super::Scope;
-use super::apply::{capacity, docroot_url, listen, mode, set_user_url, trunk_number, trunk_with};
+use super::apply::{capacity, docroot_url, listen, mode, trunk_number};
 use super::report::{Outcome, Report};
 use super::setting::{Meaning, meaning, truth};
 use super::xml::{self, Leaf, Lines};
@@ -45,6 +45,10 @@ pub fn import(sources: &ImportSources, output: &Path) -> Result<Report, ConfigEr
         path: &sources.aspera_conf,
         lines: Lines::of(&text),
         edit: Edit::open(output).map_err(plain)?,
+        users: BTreeSet::new(),
+        trunks: BTreeMap::new(),
+        docroots: Vec::new(),
+        s3: SystemDefaults::default(),
         report: Report::default(),
         errors: Vec::new(),
         required: false,
@@ -80,6 +84,11 @@ struct Importing<'a> {
     path: &'a Path,
     lines: Lines,
     edit: Edit,
+    /// Users, trunks by number, and docroots with their names, so far.
+    users: BTreeSet<String>,
+    trunks: BTreeMap<u32, String>,
+    docroots: Vec<(String, DocrootSettings)>,
+    s3: SystemDefaults,
     report: Report,
     errors: Vec<ConfigError>,
     /// The server's protection, to which users' is compared.
@@ -270,16 +279,36 @@ impl Importing<'_> {
             Ok(url) => url,
             Err(text) => return self.error(leaf.node, text),
         };
-        let done = match section {
-            Section::User(user) => set_user_url(&mut self.edit, user, &url),
-            _ => self.edit.set_url(DEFAULT_DOCROOT, &url),
-        };
-        self.take(leaf.node, what, done);
         // Errors in the URL are said here, where its line is known.
-        if let Err(text) = self.edit.loaded() {
-            let text = text.lines().next().unwrap_or_default().to_owned();
-            self.error(leaf.node, text);
-        }
+        let place = match DocrootUrl::parse(&url, &self.s3) {
+            Ok(place) => place,
+            Err(error) => return self.error(leaf.node, format!("`absolute`: {error}")),
+        };
+        let name = match section {
+            // The default docroot is everybody's, not this user's.
+            Section::User(user) if user == DEFAULT_DOCROOT => "default-2",
+            Section::User(user) => user.as_str(),
+            _ => DEFAULT_DOCROOT,
+        };
+        let known = self.docroots.iter().find(|(_, known)| *known == place);
+        let known = known.map(|(name, _)| name.clone());
+        let made = match &known {
+            Some(_) => Ok(None),
+            None => self.edit.set_url(name, &url).map(Some),
+        };
+        let name = known.unwrap_or_else(|| {
+            self.docroots.push((name.to_owned(), place));
+            name.to_owned()
+        });
+        let done = made.and_then(|made| {
+            let user = match section {
+                Section::User(_) => Some(self.edit.set(section, "docroot", Some(&name))?),
+                _ => None,
+            };
+            let done: Vec<String> = made.into_iter().chain(user).collect();
+            Ok(done.join(", "))
+        });
+        self.take(leaf.node, what, done);
     }
 
     fn trunk_id(&mut self, leaf: &Leaf<'_>, section: &Section, what: String) {
@@ -291,9 +320,9 @@ impl Importing<'_> {
             );
         }
         let done = trunk_number(&leaf.text).and_then(|id| {
-            let name = trunk_with(&self.edit, id)?;
+            let name = self.trunks.get(&id);
             let name = name.ok_or_else(|| format!("there is no <trunk> with the id {id}"))?;
-            self.edit.set(section, "trunk", Some(&name))
+            self.edit.set(section, "trunk", Some(name))
         });
         self.take(leaf.node, what, done);
     }
@@ -309,8 +338,7 @@ impl Importing<'_> {
         if let Err(text) = check_name(&name) {
             return self.error(user, format!("{text}; rename the user before the import"));
         }
-        let known = self.edit.loaded().map(|loaded| loaded.config.users);
-        if known.is_ok_and(|users| users.contains_key(&name)) {
+        if !self.users.insert(name.clone()) {
             return self.error(user, format!("there are two users `{name}`: keep one"));
         }
         let section = Section::User(name.clone());
@@ -364,7 +392,11 @@ impl Importing<'_> {
         };
         let name = of(Meaning::TrunkName).map(|leaf| leaf.text.to_ascii_lowercase());
         let name = name.filter(|name| check_name(name).is_ok());
-        let section = Section::Trunk(name.unwrap_or_else(|| format!("trunk-{id}")));
+        let name = name.unwrap_or_else(|| format!("trunk-{id}"));
+        let section = Section::Trunk(name.clone());
+        if self.trunks.insert(id, name).is_some() {
+            return self.error(trunk, format!("there are two trunks {id}: keep one"));
+        }
         let done = self.edit.set(&section, "id", Some(&id.to_string()));
         self.take(trunk, format!("trunk {id}"), done);
         for leaf in &leaves {
@@ -487,6 +519,7 @@ impl Importing<'_> {
             Ok(read) => read,
             Err(text) => return self.errors.push(ConfigError::new(Origin::Default, text)),
         };
+        self.s3 = read.defaults.clone();
         for (key, value) in read.defaults.pairs() {
             let ours = key.replace('-', "_");
             let done = self.edit.set(&Section::Top, &ours, Some(&value));

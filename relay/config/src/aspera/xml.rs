@@ -5,7 +5,7 @@ use std::path::Path;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use crate::error::{ConfigError, Origin};
-use crate::file::read_text;
+use crate::file::{line_ends, read_text};
 
 /// Largest `aspera.conf`. One with thousands of users has a few MiB.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -99,8 +99,7 @@ pub(crate) struct Lines(Vec<usize>);
 
 impl Lines {
     pub(crate) fn of(text: &str) -> Self {
-        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        Self(ends.map(|(at, _)| at).collect())
+        Self(line_ends(text))
     }
 
     /// The line, from 1, that an element begins on.
