@@ -261,12 +261,12 @@ fn k5_a_kdf_bomb_is_refused_before_memory_is_taken() {
         let mut bomb = package.keyring.clone();
         bomb[SLOTS + at..SLOTS + at + value.len()].copy_from_slice(value);
         let bomb = with_checksum(bomb);
-        let (start, mut refused) = (Instant::now(), None);
+        let mut refused = None;
         let memory = allocation_counter::measure(|| {
             refused = Some(reason(&bomb, by_password(&password)));
         });
-        assert!(start.elapsed() < Duration::from_millis(10));
         assert_eq!(refused, Some(FormatError::KdfTooExpensive.into()));
+        assert!(refusal_time(&bomb) < Duration::from_millis(10));
         assert!(memory.bytes_max < 1 << 20, "{} bytes", memory.bytes_max);
     }
 }
@@ -368,10 +368,20 @@ fn k5_at_most_eight_password_slots_and_one_capped_sum() {
     let mut three = package.keyring.clone();
     three[SLOTS..SLOTS + SLOT].copy_from_slice(&slot);
     let three = insert_slot(&insert_slot(&three, &slot), &slot);
-    let start = Instant::now();
     let refused = reason(&three, by_password(&password(PASSWORD)));
     assert_eq!(refused, FormatError::KdfTooExpensive.into());
-    assert!(start.elapsed() < Duration::from_millis(10));
+    assert!(refusal_time(&three) < Duration::from_millis(10));
+}
+
+/// The shortest of some tries, as this machine may be busy with something else.
+fn refusal_time(keyring: &[u8]) -> Duration {
+    let password = password(PASSWORD);
+    let times = (0..20).map(|_| {
+        let start = Instant::now();
+        reason(keyring, by_password(&password));
+        start.elapsed()
+    });
+    times.min().unwrap_or_default()
 }
 
 #[test]
