@@ -11,7 +11,7 @@ use sealift_config::{ConfigError, ConfigErrors, Origin, Sources};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::reload;
@@ -40,33 +40,59 @@ fn socket(data: &Path) -> PathBuf {
     data.join("control.sock")
 }
 
-/// Reloads on SIGHUP and on requests over the socket, for as long as it is polled.
-///
-/// # Errors
-///
-/// When the signal or the socket cannot be had.
-pub async fn run(reloader: Reloader, sources: Sources, data: PathBuf) -> anyhow::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let path = socket(&data);
-    let listener =
-        listen(&path).with_context(|| format!("{} cannot be listened on", path.display()))?;
-    loop {
-        tokio::select! {
-            _ = hangup.recv() => {
-                reload(&reloader, &sources).await;
-            }
-            connection = listener.accept() => match connection {
-                Ok((stream, _)) => {
-                    if let Err(error) = timeout(ANSWER_MAX, answer(stream, &reloader, &sources)).await {
-                        tracing::debug!(%error, "a request for a reload was cut off");
+/// Listens for both. From the moment that it is made, no request for a reload is lost.
+pub struct Control {
+    hangup: Signal,
+    listener: Option<UnixListener>,
+}
+
+impl Control {
+    /// Starts to listen on the data folder of a relay that runs.
+    ///
+    /// # Errors
+    ///
+    /// When the signal cannot be had. Without the socket there is a warning, and SIGHUP alone.
+    pub fn open(data: &Path) -> io::Result<Self> {
+        let path = socket(data);
+        let listener = listen(&path).inspect_err(|error| {
+            let path = path.display();
+            tracing::warn!(%error, %path, "this socket cannot be listened on; only SIGHUP reloads");
+        });
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            listener: listener.ok(),
+        })
+    }
+
+    /// Reloads when asked, for as long as it is polled.
+    pub async fn run(mut self, reloader: Reloader, sources: Sources) {
+        loop {
+            tokio::select! {
+                _ = self.hangup.recv() => {
+                    reload(&reloader, &sources).await;
+                }
+                connection = accept(self.listener.as_ref()) => match connection {
+                    Ok(stream) => {
+                        let answered = timeout(ANSWER_MAX, answer(stream, &reloader, &sources));
+                        if answered.await.is_err() {
+                            tracing::debug!("a request for a reload was cut off");
+                        }
                     }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the control socket failed; SIGHUP still reloads");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-            },
+                    Err(error) => {
+                        tracing::warn!(%error, "the control socket failed; SIGHUP still reloads");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                },
+            }
         }
+    }
+}
+
+/// The next connection; none ever without a socket.
+async fn accept(listener: Option<&UnixListener>) -> io::Result<UnixStream> {
+    match listener {
+        Some(listener) => Ok(listener.accept().await?.0),
+        None => std::future::pending().await,
     }
 }
 

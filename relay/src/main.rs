@@ -87,7 +87,8 @@ async fn serve(flags: &Flags) -> anyhow::Result<()> {
     );
     let data = loaded.config.settings.data.clone();
     let running = start(loaded.config).await?;
-    let reloading = tokio::spawn(control::run(running.reloader(), sources, data));
+    let control = control::Control::open(&data)?;
+    let reloading = tokio::spawn(control.run(running.reloader(), sources));
     print(&format!("listening on {}", running.url()))?;
     tokio::select! {
         _ = terminate.recv() => {}
