@@ -9,12 +9,13 @@ export class Browser {
   /** Everything that must stay empty: policy violations, errors nobody caught, requests to strangers. */
   faults = [];
 
-  static async start() {
+  /** `more` are further switches of Chromium's. */
+  static async start(...more) {
     const browser = new Browser();
     const root = process.getuid?.() === 0;
     browser.process = await chromium.launch({
       executablePath: process.env.CHROMIUM,
-      args: root ? [...ARGUMENTS, '--no-sandbox'] : ARGUMENTS,
+      args: [...ARGUMENTS, ...(root ? ['--no-sandbox'] : []), ...more],
     });
     return browser;
   }

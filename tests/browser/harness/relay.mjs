@@ -23,7 +23,7 @@ export class Relay {
   }
 
   get url() {
-    return `http://localhost:${this.port}`;
+    return `${this.more.includes('--tls-cert') ? 'https' : 'http'}://localhost:${this.port}`;
   }
 
   async #spawn(port) {
@@ -34,7 +34,7 @@ export class Relay {
     this.exited = new Promise((resolve) => this.process.once('exit', resolve));
     const listening = (async () => {
       for await (const line of createInterface({ input: this.process.stdout })) {
-        const found = /listening on http:\/\/[^:]+:(\d+)/.exec(line);
+        const found = /listening on https?:\/\/[^:]+:(\d+)/.exec(line);
         if (found) return Number(found[1]);
       }
       throw new Error(`the relay ended before it listened:\n${this.log}`);
