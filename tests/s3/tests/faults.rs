@@ -59,6 +59,34 @@ async fn insist(place: &Place, name: &Name, bytes: &[u8]) -> Result<Stored, Docr
     panic!("not done after {TRIES} tries; the last: {last:?}");
 }
 
+/// Uploads under way at once.
+const AT_ONCE: usize = 10;
+
+/// One upload that must end well, verified, with the right bytes.
+async fn one_upload(place: &Place, number: usize, bytes: &[u8]) {
+    let name = Name::new("pack", format!("f{number:03}")).unwrap();
+    let stored = insist(place, &name, bytes).await;
+    let mut stored = stored.unwrap_or_else(|error| panic!("upload {number}: {error}"));
+    for _ in 0..TRIES {
+        if stored.sse.is_some() {
+            break;
+        }
+        // Kept, and looked at again, as the relay does.
+        stored = place
+            .docroot
+            .verify(&name, bytes.len() as u64)
+            .await
+            .unwrap();
+    }
+    assert_eq!(
+        stored.sse.unwrap().key.as_deref(),
+        Some("vk-1"),
+        "upload {number}"
+    );
+    let read = read_all(&place.docroot, &name, 0, bytes.len() as u64).await;
+    assert!(read == bytes, "upload {number}: other bytes");
+}
+
 /// Ends what nobody goes on with, as the relay's sweep does, and looks at what is left.
 async fn nothing_left(place: &Place, count: usize) {
     place.proxy.calm();
@@ -109,32 +137,24 @@ async fn two_hundred_uploads_through_every_fault_end_as_one_correct_object_each(
         (end, Fault::Code("InvalidPart")),
     ]);
     let bytes = content(PART + 1000);
-    let mut done = 0;
-    let mut round = 0;
-    while done < 200 {
-        let ((method, query), fault) = faults[round % faults.len()];
-        round += 1;
-        // A body of one part every third time, and always where the fault is about those.
-        let one_part = (method, query) == whole || round.is_multiple_of(3);
-        let bytes = if one_part {
-            &bytes[..50_000]
-        } else {
-            &bytes[..]
-        };
-        let name = Name::new("pack", format!("f{done:03}")).unwrap();
-        let times = 1 + round / faults.len();
-        place.proxy.fault(method, query, fault, times.min(3));
-        let stored = insist(&place, &name, bytes).await;
-        let stored = stored.unwrap_or_else(|error| panic!("{method} {query} {fault:?}: {error}"));
+    // Ten at once, each with a fault of its own; which of them meets it does not matter.
+    for start in (0..200).step_by(AT_ONCE) {
+        let uploads = (start..start + AT_ONCE).map(|number| {
+            let ((method, query), fault) = faults[number % faults.len()];
+            // A body of one part every third time, and always where the fault is about those.
+            let one_part = (method, query) == whole || number.is_multiple_of(3);
+            let bytes = if one_part {
+                &bytes[..50_000]
+            } else {
+                &bytes[..]
+            };
+            place
+                .proxy
+                .fault(method, query, fault, 1 + number / faults.len() % 2);
+            one_upload(&place, number, bytes)
+        });
+        futures_util::future::join_all(uploads).await;
         place.proxy.calm();
-        let sse = stored
-            .sse
-            .unwrap_or_else(|| panic!("{method} {query} {fault:?}: not verified"));
-        assert_eq!(sse.key.as_deref(), Some("vk-1"));
-        let length = bytes.len() as u64;
-        let read = read_all(&place.docroot, &name, 0, length).await;
-        assert!(read == bytes, "{method} {query} {fault:?}: other bytes");
-        done += 1;
     }
     nothing_left(&place, 200).await;
     place.docroot.delete_folder("pack").await.unwrap();
