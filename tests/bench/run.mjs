@@ -14,7 +14,10 @@ import { Table } from './table.mjs';
 
 const GROUPS = { seal, upload, download, terminal, small, memory, s3 };
 
-const names = process.argv.slice(2);
+/** Groups that belong to another one: whoever asks for it gets both. */
+const WITH = { seal: ['terminal'] };
+
+const names = [...new Set(process.argv.slice(2).flatMap((name) => [name, ...(WITH[name] ?? [])]))];
 const unknown = names.find((name) => !(name in GROUPS));
 if (unknown) {
   console.error(`there is no measurement \`${unknown}\`; there are ${Object.keys(GROUPS).join(', ')}`);
@@ -27,6 +30,7 @@ try {
   const places = { folder, ramDisk, binaries: process.env.SEALIFT_BINARIES, tools: process.env.SEALIFT_TOOLS };
   for (const [name, measure] of Object.entries(GROUPS)) {
     if (names.length > 0 && !names.includes(name)) continue;
+    table.group(name);
     try {
       await measure(table, places);
     } catch (error) {
@@ -40,5 +44,4 @@ try {
   await Promise.all([folder, ramDisk].map((path) => rm(path, { recursive: true, force: true })));
 }
 const version = execFileSync(process.env.CHROMIUM, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-// A part of the measurements is for looking at; only all of them together replace the table.
-if (names.length === 0) table.write(join(import.meta.dirname, 'RESULTS.md'), version.trim());
+table.write(join(import.meta.dirname, 'RESULTS.md'), version.trim(), Object.keys(GROUPS));

@@ -1,25 +1,127 @@
-// Seals one segment again and again, in a worker, with each engine and with WebCrypto bare.
-import { initSync, LaneSealer } from '../../web/src/wasm/sealift_client_wasm.js';
+// One worker that seals, in every way that is compared: ours with each engine, WebCrypto bare, and what others use.
+// Told what to do by a message, it answers with plaintext megabytes per second, or milliseconds for a key derivation.
+import { gcm } from '@noble/ciphers/aes.js';
+import { Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
+import { argon2id } from 'hash-wasm';
+import sodium from 'libsodium-wrappers';
+import { initSync, LaneSealer, makePasswordKeyring } from '../../web/src/wasm/sealift_client_wasm.js';
+import { initSync as initPlain, PlainGcm } from './plain-gcm.mjs';
 
+const SEGMENT_BYTES = 524_256;
+const RECORD_BYTES = 65_536;
+const PASSWORD = 'correct horse battery staple';
 const unpacked = (base64) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+const random = (bytes) => crypto.getRandomValues(new Uint8Array(bytes));
+const noise = (bytes) => new Uint8Array(bytes).map((_, at) => at * 7);
+const aesKey = (length) => crypto.subtle.generateKey({ name: 'AES-GCM', length }, false, ['encrypt']);
 
-onmessage = async ({ data: { module, exported, segments } }) => {
+/** Each makes a function that seals once; `bytes` is how much that is. */
+const WAYS = {
+  async raw() {
+    const [key, plaintext, additionalData] = [await aesKey(256), noise(SEGMENT_BYTES), new Uint8Array(9)];
+    return { bytes: SEGMENT_BYTES, seal: () => crypto.subtle.encrypt({ name: 'AES-GCM', iv: random(12), additionalData }, key, plaintext) };
+  },
+  webcrypto: (given) => ours(given, true),
+  wasm: (given) => ours(given, false),
+  /** As `aes-gcm` is used without us: the IV from JavaScript, buffers copied in and out. */
+  plain({ plain }) {
+    initPlain({ module: unpacked(plain) });
+    const [key, plaintext, data] = [new PlainGcm(random(32)), noise(SEGMENT_BYTES), new Uint8Array(9)];
+    return { bytes: SEGMENT_BYTES, seal: () => key.seal(random(12), data, plaintext) };
+  },
+  /** Encrypted content encoding (RFC 8188) as Firefox Send had it: AES-128-GCM in records of 64 KiB. */
+  async ece() {
+    const [key, source, record, base] = [await aesKey(128), noise(RECORD_BYTES - 17), new Uint8Array(RECORD_BYTES - 16), random(12)];
+    let sequence = 0;
+    const seal = () => {
+      record.set(source);
+      record[source.length] = 1;
+      const iv = base.slice();
+      new DataView(iv.buffer).setUint32(8, new DataView(base.buffer).getUint32(8) ^ sequence++);
+      return crypto.subtle.encrypt({ name: 'AES-GCM', iv }, key, record);
+    };
+    return { bytes: source.length, seal };
+  },
+  async secretstream() {
+    await sodium.ready;
+    const { state } = sodium.crypto_secretstream_xchacha20poly1305_init_push(sodium.crypto_secretstream_xchacha20poly1305_keygen());
+    const plaintext = noise(SEGMENT_BYTES);
+    return { bytes: SEGMENT_BYTES, seal: () => sodium.crypto_secretstream_xchacha20poly1305_push(state, plaintext, null, 0) };
+  },
+  noble() {
+    const [key, plaintext] = [random(32), noise(SEGMENT_BYTES)];
+    return { bytes: SEGMENT_BYTES, seal: () => gcm(key, random(12)).encrypt(plaintext) };
+  },
+  /** To a key, so without a password to derive. */
+  async age() {
+    const encrypter = new Encrypter();
+    encrypter.addRecipient(await identityToRecipient(await generateX25519Identity()));
+    const plaintext = noise(16 << 20);
+    return { bytes: plaintext.length, seal: () => encrypter.encrypt(plaintext) };
+  },
+};
+
+function ours({ module, exported }, webcrypto) {
   initSync({ module: unpacked(module) });
   const sealer = new LaneSealer(unpacked(exported));
-  const plaintext = new Uint8Array(sealer.plainBytes(0)).map((_, at) => at * 7);
-  const key = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt']);
-  const additionalData = new Uint8Array(9);
-  const ways = {
-    raw: () => crypto.subtle.encrypt({ name: 'AES-GCM', iv: crypto.getRandomValues(new Uint8Array(12)), additionalData }, key, plaintext),
-    webcrypto: (index) => sealer.seal(index, plaintext, true),
-    wasm: (index) => sealer.seal(index, plaintext, false),
-  };
-  const rates = {};
-  for (const [name, seal] of Object.entries(ways)) {
-    for (let index = 0; index < 20; index += 1) await seal(index);
+  const plaintext = noise(sealer.plainBytes(0));
+  let index = 0;
+  return { bytes: plaintext.length, seal: () => sealer.seal(index++ % 400, plaintext, webcrypto) };
+}
+
+async function rate(way, given, milliseconds) {
+  const { bytes, seal } = await WAYS[way](given);
+  const run = async (milliseconds) => {
     const start = performance.now();
-    for (let index = 0; index < segments; index += 1) await seal(index);
-    rates[name] = (segments * plaintext.length) / (performance.now() - start) / 1000;
+    let count = 0;
+    for (; count === 0 || performance.now() - start < milliseconds; count += 1) await seal();
+    return (count * bytes) / (performance.now() - start) / 1000;
+  };
+  await run(milliseconds / 4);
+  return run(milliseconds);
+}
+
+/** Argon2id of a password: 64 MiB, three passes, one lane. Milliseconds of the fastest of three. */
+async function derivation(which, { module }) {
+  initSync({ module: unpacked(module) });
+  const derive = {
+    sealift: () => makePasswordKeyring(PASSWORD),
+    'hash-wasm': () => argon2id({ password: PASSWORD, salt: random(16), parallelism: 1, iterations: 3, memorySize: 65_536, hashLength: 32, outputType: 'binary' }),
+  }[which];
+  let best = Infinity;
+  for (let run = 0; run < 4; run += 1) {
+    const start = performance.now();
+    await derive();
+    if (run > 0) best = Math.min(best, performance.now() - start);
   }
-  postMessage(rates);
+  return best;
+}
+
+/** Reads a stretch of a file as a lane does, seals every segment and drops it. */
+async function pipeline({ file, start, end }, given) {
+  const { seal } = await WAYS.webcrypto(given);
+  initSync({ module: unpacked(given.module) });
+  const sealer = new LaneSealer(unpacked(given.exported));
+  const bytes = sealer.plainBytes(0);
+  const reader = file.slice(start, end).stream().getReader({ mode: 'byob' });
+  await seal(); // the key is imported before the clock starts
+  let buffer = new ArrayBuffer(bytes);
+  const begin = performance.now();
+  for (let index = 0; ; index += 1) {
+    const { value, done } = await reader.read(new Uint8Array(buffer), { min: bytes });
+    if (done || value.length < bytes) break;
+    await sealer.seal(index % 400, value, true);
+    buffer = value.buffer;
+  }
+  return { begin: performance.timeOrigin + begin, end: performance.timeOrigin + performance.now() };
+}
+
+onmessage = async ({ data: { what, name, given, stretch, milliseconds = 800 } }) => {
+  try {
+    if (what === 'rate') postMessage(await rate(name, given, milliseconds));
+    else if (what === 'derive') postMessage(await derivation(name, given));
+    else postMessage(await pipeline(stretch, given));
+  } catch (error) {
+    postMessage({ error: String(error?.stack ?? error) });
+  }
 };
