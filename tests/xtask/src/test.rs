@@ -188,7 +188,12 @@ fn wasm(repo: &Repo) -> Result<Tally> {
                 WASI,
             ])
             .args(["-p", "sealift-protocol", "-p", "sealift-envelope"])
-            .env("CARGO_TARGET_WASM32_WASIP1_RUNNER", runner),
+            .env("CARGO_TARGET_WASM32_WASIP1_RUNNER", runner)
+            // Enough from the start: Node 20 crashes at its end when memory has grown far under its WASI.
+            .env(
+                "CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS",
+                "-C link-arg=--initial-memory=402653184",
+            ),
     )
 }
 
