@@ -925,9 +925,11 @@ impl Storage {
         };
         match door::pass(&self.metrics, keyring) {
             Ok(_) => Ok(None),
-            // Damaged in the docroot: no policy says that.
-            Err(Code::ContentProtectionRequired) => Err(Code::StorageFailed),
-            Err(code) => Ok(Some(code)),
+            Err(code @ (Code::PasswordRequired | Code::KdfTooWeak | Code::KdfTooExpensive)) => {
+                Ok(Some(code))
+            }
+            // Damaged in the docroot, or from a newer relay: no policy says that, and nothing is deleted for it.
+            Err(_) => Err(Code::StorageFailed),
         }
     }
 

@@ -38,12 +38,30 @@ async fn end_unknown(relay: &Relay, docroot: &Docroot, age_min: Duration) -> any
     let known = relay.sqlite.uploads().await?;
     let mut ended = 0;
     for upload in unfinished {
-        if upload.age() >= age_min && !known.iter().any(|state| upload.is(state)) {
+        if ours(docroot, &upload.key)
+            && upload.age() >= age_min
+            && !known.iter().any(|state| upload.is(state))
+        {
             docroot.end_unfinished(&upload).await?;
             ended += 1;
         }
     }
     Ok(ended)
+}
+
+/// Whether a relay with just this docroot began it. A bucket may be shared with other programs, and a docroot may lie
+/// above another relay's: what they have under way is none of our business.
+fn ours(docroot: &Docroot, key: &str) -> bool {
+    docroot.below(key).is_some_and(is_body)
+}
+
+fn is_body(place: &str) -> bool {
+    place
+        .split_once('/')
+        .and_then(|(package, leaf)| Some((package, leaf.strip_suffix(".body")?)))
+        .is_some_and(|(package, file)| {
+            PackageId::parse(package).is_ok() && FileId::parse(file).is_ok()
+        })
 }
 
 /// Looks again at what could not be verified.
@@ -91,5 +109,27 @@ fn verified(package: PackageId, file: FileId, sse: Option<&sealift_docroot::Sse>
         file,
         sse: sse.and_then(|sse| serde_json::to_string(sse).ok()),
         verified_at: clock::unix_seconds(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_bodies_of_packages_are_ended() {
+        let (package, file) = (PackageId([7; 16]), FileId([9; 32]));
+        let body = format!("{package}/{file}.body");
+        assert!(is_body(&body), "{body}");
+        for foreign in [
+            "backup/monday.tar".to_owned(),
+            "monday.body".to_owned(),
+            format!("other-relay/{body}"),
+            format!("{package}/{file}.head"),
+            format!("{package}/short.body"),
+            String::new(),
+        ] {
+            assert!(!is_body(&foreign), "{foreign}");
+        }
     }
 }

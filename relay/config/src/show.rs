@@ -74,7 +74,11 @@ impl Loaded {
             let text = (key.get)(all);
             Shown {
                 origin: self.origin(&path).to_string(),
-                text: text.map(|text| if key.secret { redacted(&text) } else { text }),
+                text: text.map(|text| match (key.secret, key.name) {
+                    (false, _) => text,
+                    (true, "url") => redacted(&text),
+                    (true, _) => SECRET.to_owned(),
+                }),
                 shape: key.shape,
                 path,
             }

@@ -221,6 +221,18 @@ fn no_error_shows_a_secret() {
             "{shown}"
         );
     }
+    // However much a token looks like a place.
+    for token in [
+        "/hunter2hunter2hunter2hunter2",
+        "a://hunter2hunter2hunter2hunter2",
+    ] {
+        let loaded = folder
+            .load(&format!("metrics_token = \"{token}\"\n"))
+            .unwrap();
+        for shown in [loaded.to_text(), loaded.to_json().to_string()] {
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+    }
 }
 
 #[test]

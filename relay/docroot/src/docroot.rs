@@ -237,6 +237,14 @@ impl Docroot {
         }
     }
 
+    /// What follows the docroot's own path in a bucket's key; `None` outside of it, and in a folder.
+    pub fn below<'k>(&self, key: &'k str) -> Option<&'k str> {
+        match &self.0 {
+            Kind::Disk(_) => None,
+            Kind::S3(s3) => key.strip_prefix(s3.prefix().as_str()),
+        }
+    }
+
     /// Ends an unfinished upload that nobody goes on with.
     ///
     /// # Errors

@@ -99,7 +99,7 @@ impl S3 {
     }
 
     /// What all keys of the docroot begin with: the path and a slash, or nothing.
-    fn prefix(&self) -> String {
+    pub(crate) fn prefix(&self) -> String {
         match self.settings().path.as_str() {
             "" => String::new(),
             path => format!("{path}/"),
