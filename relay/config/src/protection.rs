@@ -9,7 +9,7 @@ words! {
         Off = "off",
         /// The sender chooses: a password, or the link alone.
         Optional = "optional",
-        /// Every key slot must need a password; anything else is refused.
+        /// Every key slot must need a password or a recipient's secret key; anything else is refused.
         Required = "required",
     }
 }

@@ -55,7 +55,7 @@ keys! {
     restart webtransport_public_port: Option<u16> = None, like "443";
     /// Congestion control towards browsers over WebTransport.
     restart congestion: Congestion = Congestion::Cubic;
-    /// Content protection by password. `required`: every key slot of a package needs a password.
+    /// Content protection by password. `required`: a link alone opens no package.
     /// `optional`: the sender chooses a password or the link alone. `off`: pages ask for no password.
     /// Whatever this says, content is sealed before it leaves the sender, and the relay cannot open it.
     live protection: ProtectionMode = ProtectionMode::Optional;
