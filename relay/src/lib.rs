@@ -9,10 +9,10 @@
 //! ```
 //!
 //! It sees ciphertext, padded sizes and times, and can open nothing: no key is in scope in this crate, and
-//! `cargo xtask layers` keeps it so. An acknowledgement means durable; `store.rs` is where that is kept. Whatever is
+//! `cargo xtask layers` keeps it so. An acknowledgement means durable; `store/` is where that is kept. Whatever is
 //! stored went through `door.rs`, and `routes.rs` lists every way in.
 //!
-//! Start with [`start`], then read `store.rs`.
+//! Start with [`start`], then read `store/mod.rs`.
 
 mod api;
 pub mod asconfigurator;

@@ -1,0 +1,192 @@
+//! What the clean-up, the sweeps and the start ask for.
+
+use std::collections::HashSet;
+
+use sealift_protocol::PackageId;
+use sqlx::{Row, query, query_scalar};
+
+use super::Sqlite;
+use super::rows::{bytes, read_file, read_keyring, read_package};
+use crate::records::changes::sql;
+use crate::records::{Change, File, Keyring, Records as _, RecordsError, Unfinished};
+
+impl Sqlite {
+    /// Packages that have expired or whose deletion has begun.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub async fn expired(&self, now: u64) -> Result<Vec<PackageId>, RecordsError> {
+        let rows = query("SELECT id FROM packages WHERE expires_at <= ?1 OR state = 3")
+            .bind(sql(now))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter()
+            .map(|row| Ok(PackageId(bytes(row, "id")?)))
+            .collect()
+    }
+
+    /// Files whose commit was under way when the relay stopped (S5).
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub async fn committing(&self) -> Result<Vec<(PackageId, File)>, RecordsError> {
+        let rows = query("SELECT * FROM files WHERE state = 1")
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter()
+            .map(|row| Ok((PackageId(bytes(row, "package")?), read_file(row)?)))
+            .collect()
+    }
+
+    /// A keyring that was replaced and is kept for undo.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn kept_keyring(
+        &self,
+        package: PackageId,
+        generation: u64,
+    ) -> Result<Option<Keyring>, RecordsError> {
+        let row =
+            query("SELECT * FROM keyrings WHERE package = ?1 AND generation = ?2 AND state = 1")
+                .bind(package.0.to_vec())
+                .bind(sql(generation));
+        let row = row.fetch_optional(&self.readers).await?;
+        row.as_ref().map(read_keyring).transpose()
+    }
+
+    /// Keyrings that nobody needs any more: replaced long ago, or staged and never switched to.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn old_keyrings(
+        &self,
+        now: u64,
+    ) -> Result<Vec<(PackageId, Keyring)>, RecordsError> {
+        let rows = query("SELECT * FROM keyrings WHERE keep_until <= ?1 OR state = 2")
+            .bind(sql(now))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter()
+            .map(|row| Ok((PackageId(bytes(row, "package")?), read_keyring(row)?)))
+            .collect()
+    }
+
+    /// Folders of a docroot that were found without a record.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn strays(&self, docroot: &str) -> Result<Vec<PackageId>, RecordsError> {
+        let rows = query("SELECT package FROM strays WHERE docroot = ?1").bind(docroot.to_owned());
+        let rows = rows.fetch_all(&self.readers).await?;
+        rows.iter()
+            .map(|row| Ok(PackageId(bytes(row, "package")?)))
+            .collect()
+    }
+
+    /// Packages that were created and are not finished.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn unfinished(&self) -> Result<Vec<Unfinished>, RecordsError> {
+        let rows = query("SELECT * FROM packages WHERE state = 1").fetch_all(&self.readers);
+        let mut unfinished = Vec::new();
+        for row in rows.await? {
+            let known = read_package(&row)?;
+            if let Some(keyring) = known.keyring {
+                unfinished.push(Unfinished {
+                    package: PackageId(bytes(&row, "id")?),
+                    user: known.user,
+                    keyring,
+                });
+            }
+        }
+        Ok(unfinished)
+    }
+
+    /// The docroot that the records are about, once it was named.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn docroot_id(&self, name: &str) -> Result<Option<Vec<u8>>, RecordsError> {
+        let id = query_scalar("SELECT id FROM docroots WHERE name = ?1").bind(name.to_owned());
+        Ok(id.fetch_optional(&self.readers).await?)
+    }
+
+    /// Names the docroot.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn set_docroot_id(
+        &self,
+        name: &str,
+        id: &[u8; 16],
+    ) -> Result<(), RecordsError> {
+        let (name, id) = (name.to_owned(), *id);
+        self.apply(Change::NameDocroot { name, id }).await.map(drop)
+    }
+
+    /// Whether no package is recorded as kept in a docroot.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn is_empty(&self, docroot: &str) -> Result<bool, RecordsError> {
+        let any: i64 = query_scalar("SELECT EXISTS (SELECT 1 FROM packages WHERE docroot = ?1)")
+            .bind(docroot.to_owned())
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(any == 0)
+    }
+
+    /// How the bytes of every file that S3 has not committed get there: uploads that somebody may go on with.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn uploads(&self) -> Result<Vec<String>, RecordsError> {
+        let storage =
+            query_scalar("SELECT storage FROM files WHERE storage IS NOT NULL AND state < 2");
+        Ok(storage.fetch_all(&self.readers).await?)
+    }
+
+    /// Committed files whose encryption could not be verified yet, with the docroot of each.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn unverified(&self) -> Result<Vec<(PackageId, String, File)>, RecordsError> {
+        let rows = query(
+            "SELECT f.*, p.docroot FROM files f JOIN packages p ON p.id = f.package WHERE f.storage IS NOT NULL \
+             AND f.verified_at IS NULL AND f.state = 2 AND p.state < 3 LIMIT 1000",
+        );
+        let rows = rows.fetch_all(&self.readers).await?;
+        rows.iter()
+            .map(|row| {
+                let package = PackageId(bytes(row, "package")?);
+                Ok((package, row.try_get("docroot")?, read_file(row)?))
+            })
+            .collect()
+    }
+
+    /// The ids of all packages.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn packages(&self) -> Result<HashSet<PackageId>, RecordsError> {
+        let rows = query("SELECT id FROM packages").fetch_all(&self.readers);
+        rows.await?
+            .iter()
+            .map(|row| Ok(PackageId(bytes(row, "id")?)))
+            .collect()
+    }
+}
