@@ -1,12 +1,15 @@
 //! What happens by itself: expired packages and old keyrings go, idle sessions are forgotten, certificates are
 //! renewed.
+//!
+//! Nothing is deleted by a clock that is in doubt: one that jumped, or that at the start is far from what the records
+//! last saw. Every chore has a time limit, and one that fails or hangs does not keep the others from being done.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::relay::Relay;
 use crate::{clock, rekey, strays, sweep};
@@ -19,40 +22,71 @@ const JUMP_S: u64 = 24 * 60 * 60;
 /// For so long nothing expires after a jump. An operator can put the clock right meanwhile.
 const DOUBT: Duration = Duration::from_secs(60 * 60);
 
+/// Longest time for one chore, and for the deletion of one package. All of them can be repeated at any point.
+const CHORE_MAX: Duration = Duration::from_secs(10 * 60);
+const DELETION_MAX: Duration = Duration::from_secs(5 * 60);
+
 /// Runs until the relay is dropped. Begins with what a relay before this one has left undone.
 pub(crate) async fn run(relay: Arc<Relay>) {
     let mut ticks = tokio::time::interval(EVERY);
-    let mut doubt = Doubt::new(clock::unix_seconds());
-    let mut swept = Instant::now();
-    sweep::uploads(&relay, Duration::ZERO).await;
-    strays::look(&relay, clock::unix_seconds(), true).await;
+    let mut doubt = Doubt::new(clock::unix_seconds(), relay.sqlite.last_seen().await.ok());
+    let mut swept: Option<Instant> = None;
     loop {
         ticks.tick().await;
         let now = clock::unix_seconds();
-        let expire = doubt.believes(now);
-        if swept.elapsed() >= sweep::AGE_MIN {
-            swept = Instant::now();
-            sweep::uploads(&relay, sweep::AGE_MIN).await;
-            strays::look(&relay, now, expire).await;
+        let believed = doubt.believes(now);
+        if swept.is_none_or(|swept| swept.elapsed() >= sweep::AGE_MIN) {
+            swept = Some(Instant::now());
+            if believed {
+                chore("abandoned uploads", sweep::uploads(&relay, sweep::AGE_MIN)).await;
+            }
+            chore(
+                "folders without a record",
+                strays::look(&relay, now, believed),
+            )
+            .await;
         }
-        let round = AssertUnwindSafe(round(&relay, now, expire)).catch_unwind();
-        if round.await.is_err() {
-            tracing::error!("the clean-up failed; this is a mistake in the program");
-        }
+        round(&relay, now, believed).await;
     }
 }
 
-/// Compares the wall clock with the monotonic one.
+/// Does one thing, for a bounded time, whatever happens in it.
+async fn chore(what: &'static str, work: impl Future<Output = ()>) {
+    within(CHORE_MAX, what, work).await;
+}
+
+/// Whether it came to its end.
+async fn within(limit: Duration, what: &'static str, work: impl Future<Output = ()>) -> bool {
+    match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(())) => return true,
+        Ok(Err(_)) => tracing::error!(what, "a chore failed; this is a mistake in the program"),
+        Err(_) => tracing::error!(
+            what,
+            minutes = limit.as_secs() / 60,
+            "a chore took too long and is tried again later; does the storage answer?"
+        ),
+    }
+    false
+}
+
+/// Compares the wall clock with the monotonic one, and at the start with what the records last saw.
 struct Doubt {
     last: (Instant, u64),
     since: Option<Instant>,
 }
 
 impl Doubt {
-    fn new(unix_s: u64) -> Self {
+    /// `last_seen`: a time that was right before the start, if one is known; 0 when there is nothing that could expire.
+    fn new(unix_s: u64, last_seen: Option<u64>) -> Self {
+        let is_far = last_seen.is_none_or(|seen| seen > 0 && unix_s.abs_diff(seen) > JUMP_S);
+        if is_far {
+            tracing::info!(
+                "nothing expires for an hour: the records are older than a day, or the system's clock is wrong"
+            );
+        }
         Self {
             last: (Instant::now(), unix_s),
-            since: None,
+            since: is_far.then(Instant::now),
         }
     }
 
@@ -72,17 +106,19 @@ impl Doubt {
 }
 
 /// One round. Everything it does can be repeated.
-async fn round(relay: &Relay, now: u64, expire: bool) {
-    relay.packages.forget_idle(relay).await;
-    if expire {
+async fn round(relay: &Relay, now: u64, believed: bool) {
+    chore("idle sessions", relay.packages.forget_idle(relay)).await;
+    if believed {
+        chore("old keyrings", rekey::clean_up(relay, now)).await;
         expire_packages(relay, now).await;
-        rekey::clean_up(relay, now).await;
     }
-    sweep::unverified(relay).await;
-    if let Some(local) = relay
-        .webtransport
-        .as_ref()
-        .and_then(|webtransport| webtransport.local.as_ref())
+    chore("encryption to be verified", sweep::unverified(relay)).await;
+    chore("certificates", async { renew(relay, now) }).await;
+}
+
+fn renew(relay: &Relay, now: u64) {
+    let local = relay.webtransport.as_ref();
+    if let Some(local) = local.and_then(|webtransport| webtransport.local.as_ref())
         && let Err(error) = local.renew(now)
     {
         tracing::error!(%error, "the certificate for WebTransport could not be renewed");
@@ -90,21 +126,24 @@ async fn round(relay: &Relay, now: u64, expire: bool) {
 }
 
 async fn expire_packages(relay: &Relay, now: u64) {
-    match relay.sqlite.expired(now).await {
-        Ok(expired) => {
-            for package in expired {
-                match relay.packages.expire(relay, package, now).await {
-                    Ok(()) => {
-                        tracing::debug!("a package whose time was over was deleted or prolonged")
-                    }
-                    Err(code) => tracing::error!(
-                        code = code.as_str(),
-                        "an expired package could not be deleted"
-                    ),
-                }
-            }
+    let expired = match relay.sqlite.expired(now).await {
+        Ok(expired) => expired,
+        Err(error) => {
+            tracing::error!(%error, "expired packages could not be looked up");
+            return;
         }
-        Err(error) => tracing::error!(%error, "expired packages could not be looked up"),
+    };
+    for package in expired {
+        let expire = async {
+            match relay.packages.expire(relay, package, now).await {
+                Ok(()) => tracing::debug!("a package whose time was over was deleted or prolonged"),
+                Err(code) => tracing::error!(
+                    code = code.as_str(),
+                    "an expired package could not be deleted"
+                ),
+            }
+        };
+        within(DELETION_MAX, "an expired package", expire).await;
     }
 }
 
@@ -114,7 +153,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_clock_that_jumps_makes_nothing_expire_at_once() {
-        let mut doubt = Doubt::new(1000);
+        let mut doubt = Doubt::new(1000, Some(1000));
         tokio::time::advance(EVERY).await;
         assert!(doubt.believes(1030));
         tokio::time::advance(EVERY).await;
@@ -123,5 +162,26 @@ mod tests {
         assert!(!doubt.believes(1090 + 2 * JUMP_S));
         tokio::time::advance(DOUBT).await;
         assert!(doubt.believes(1090 + 3600 + 2 * JUMP_S));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_wrong_at_the_start_makes_nothing_expire_at_once() {
+        let seen = 1_000_000_000;
+        assert!(Doubt::new(seen + 60, Some(seen)).believes(seen + 60));
+        for wrong in [0, seen - 2 * JUMP_S, seen + 2 * JUMP_S, u64::MAX] {
+            assert!(!Doubt::new(wrong, Some(seen)).believes(wrong), "{wrong}");
+        }
+        assert!(Doubt::new(seen, Some(0)).believes(seen));
+        let mut unknown = Doubt::new(seen, None);
+        assert!(!unknown.believes(seen));
+        tokio::time::advance(DOUBT).await;
+        assert!(unknown.believes(seen + DOUBT.as_secs()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_chore_that_hangs_or_fails_does_not_end_the_clean_up() {
+        assert!(within(CHORE_MAX, "fine", async {}).await);
+        assert!(!within(CHORE_MAX, "hangs", std::future::pending()).await);
+        assert!(!within(CHORE_MAX, "fails", async { panic!("a mistake") }).await);
     }
 }

@@ -3,6 +3,9 @@
 //!
 //! Asked are the stored keyrings of all unfinished packages, at the start and whenever the configuration changes.
 //! What slips through between two looks meets the same question at its completion. Finished packages stay as they are.
+//!
+//! A package whose user the configuration does not name any more is not ended: nobody may go on with it, and when the
+//! user does not come back in its time, it expires as others do.
 
 use std::sync::Arc;
 
@@ -34,24 +37,34 @@ async fn sweep(relay: &Relay) {
             return;
         }
     };
-    for Unfinished {
+    for one in unfinished {
+        ask(relay, one).await;
+    }
+}
+
+async fn ask(relay: &Relay, unfinished: Unfinished) {
+    let Unfinished {
         package,
         user,
         keyring,
-    } in unfinished
-    {
-        match relay
-            .storage
-            .forbidden(package, user.as_deref(), &keyring)
-            .await
-        {
-            Ok(None) => {}
-            Ok(Some(code)) => end(relay, package, code).await,
-            Err(code) => tracing::warn!(
-                code = code.as_str(),
-                "a keyring could not be read; its package is asked again at its completion"
-            ),
+    } = unfinished;
+    let storage = &relay.storage;
+    let policy = match storage.policy(user.as_deref()) {
+        Ok(policy) => policy,
+        Err(code) => {
+            tracing::warn!(
+                "the user of an unfinished package is not configured; it waits for that until it expires"
+            );
+            return relay.packages.suspend(package, code).await;
         }
+    };
+    match storage.forbidden(package, &policy, &keyring).await {
+        Ok(None) => {}
+        Ok(Some(code)) => end(relay, package, code).await,
+        Err(code) => tracing::warn!(
+            code = code.as_str(),
+            "a keyring could not be read; its package is asked again at its completion"
+        ),
     }
 }
 

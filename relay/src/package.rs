@@ -178,10 +178,11 @@ impl Package {
         self.handle(RelayEvent::Drain);
     }
 
-    /// Ends all lanes with a reason, and takes none any more. Returns when no write is under way.
+    /// Ends all lanes with a reason, and takes none any more. Returns when nothing is being written, so that another
+    /// session of the package may begin.
     pub(crate) async fn shut(&self, code: Code) {
         self.close(code);
-        self.store.stop_writes().await;
+        self.store.end().await;
     }
 
     /// Ends all lanes with a reason, and takes none any more. Writes may still be under way.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sealift_protocol::limits::SESSION_IDLE;
-use sealift_protocol::message::{Hello, Negotiated, RelayMessage, sha256};
+use sealift_protocol::message::{Hello, Negotiated, PackageState, RelayMessage, sha256};
 use sealift_protocol::policy::ClientVersions;
 use sealift_protocol::{Code, OwnerToken, PackageId, Sha256Hash};
 use subtle::ConstantTimeEq as _;
@@ -150,15 +150,29 @@ impl Packages {
         let forbid = Change::Forbid { package: id };
         let result = self.remove(relay, id, forbid, code).await;
         if let Some(package) = live {
-            // Still there, because it was finished meanwhile or the records failed: its next lane starts anew.
-            package.shut(code).await;
-            let mut live = self.live.lock().await;
-            let same = |other: &Arc<Package>| Arc::ptr_eq(other, &package);
-            if live.sessions.get(&id).is_some_and(same) {
-                live.remove(id);
-            }
+            // Still there, because it was finished meanwhile or the records failed.
+            self.end(id, package, code).await;
         }
         result
+    }
+
+    /// Ends the live session of a package that nobody may go on with for now; its lanes are told why. What they have
+    /// sent stays.
+    pub(crate) async fn suspend(&self, id: PackageId, code: Code) {
+        let live = self.live.lock().await.sessions.get(&id).map(Arc::clone);
+        if let Some(package) = live {
+            self.end(id, package, code).await;
+        }
+    }
+
+    /// Ends a session. The package's next lane starts anew.
+    async fn end(&self, id: PackageId, package: Arc<Package>, code: Code) {
+        package.shut(code).await;
+        let mut live = self.live.lock().await;
+        let same = |other: &Arc<Package>| Arc::ptr_eq(other, &package);
+        if live.sessions.get(&id).is_some_and(same) {
+            live.remove(id);
+        }
     }
 
     /// Closes the lanes of clients that are too old now. What they have sent stays for newer ones.
@@ -285,6 +299,10 @@ async fn load(
         }
         Some(package) => {
             same(package.owner_sha256, owner)?;
+            if package.state != PackageState::Finished {
+                // Nobody goes on for a user who was removed; it is kept for when they come back.
+                relay.storage.policy(package.user.as_deref())?;
+            }
             prolong(relay, hello.package).await?;
             None
         }

@@ -32,6 +32,10 @@ async fn policy(relay: &TestRelay, headers: &[(&str, &str)]) -> (u16, serde_json
     (status, serde_json::from_slice(&body).unwrap())
 }
 
+fn folder(relay: &TestRelay, sealed: &Sealed) -> std::path::PathBuf {
+    relay.data().join(format!("docroot/{}", sealed.package))
+}
+
 /// A lane of a new package, with the link-only keyring or the one with a password.
 async fn sending(
     relay: &TestRelay,
@@ -237,13 +241,9 @@ async fn a_users_packages_together_stay_within_the_quota() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p1_an_upload_that_a_new_policy_forbids_ends_at_once_and_its_parts_are_removed() {
-    let relay = TestRelay::with(|config| {
-        config.settings.open_uploads = true;
-        user(config, "leaving", User::default());
-    })
-    .await;
+    let relay = TestRelay::with(|config| config.settings.open_uploads = true).await;
     let (mut open, mut protected) = (Sealed::new(40), Sealed::new(41));
-    let (mut abandoned, mut leaving) = (Sealed::new(42), Sealed::new(43));
+    let mut abandoned = Sealed::new(42);
     let mut done = Sealed::new(44);
     done.keyring = done.link_keyring();
     let mut client = Client::welcome(&relay, &done).await;
@@ -257,23 +257,16 @@ async fn p1_an_upload_that_a_new_policy_forbids_ends_at_once_and_its_parts_are_r
     let going_on = protected.file(Role::File, 8192);
     let plan = allowed.add(&going_on).await.unwrap();
     drop(sending(&relay, &mut abandoned, None, true).await);
-    let granted = Some(grant(&relay, Some("leaving")));
-    let mut removed = sending(&relay, &mut leaving, granted, false).await;
-    let folder = |sealed: &Sealed| relay.data().join(format!("docroot/{}", sealed.package));
-    assert!(folder(&open).exists() && folder(&abandoned).exists());
+    assert!(folder(&relay, &open).exists() && folder(&relay, &abandoned).exists());
 
     relay
-        .reload(|config| {
-            config.settings.protection = ProtectionMode::Required;
-            config.users.clear();
-        })
+        .reload(|config| config.settings.protection = ProtectionMode::Required)
         .await;
     assert_eq!(forbidden.refusal().await, Code::PasswordRequired);
-    assert_eq!(removed.refusal().await, Code::GrantInvalid);
     while forbidden.next().await.is_some() {}
     relay.becomes("SELECT count(*) FROM packages", 2).await;
-    for gone in [&open, &abandoned, &leaving] {
-        assert!(!folder(gone).exists());
+    for gone in [&open, &abandoned] {
+        assert!(!folder(&relay, gone).exists());
     }
     // What it allows goes on, and what was finished stays as it is.
     allowed.part(&going_on, plan, 0, 1).await;
@@ -288,6 +281,78 @@ async fn p1_an_upload_that_a_new_policy_forbids_ends_at_once_and_its_parts_are_r
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upload_of_a_user_who_was_removed_waits_until_the_user_comes_back() {
+    let mut relay = TestRelay::with(|config| {
+        config.settings.open_uploads = true;
+        user(config, "leaving", User::default());
+    })
+    .await;
+    let mut sealed = Sealed::new(43);
+    let granted = grant(&relay, Some("leaving"));
+    let mut client = sending(&relay, &mut sealed, Some(granted.clone()), false).await;
+    let (file, manifest) = (
+        sealed.file(Role::File, 8192),
+        sealed.file(Role::Manifest, 4096),
+    );
+    client.store(&file).await;
+
+    relay.reload(|config| config.users.clear()).await;
+    assert_eq!(client.refusal().await, Code::GrantInvalid);
+    while client.next().await.is_some() {}
+    let change = std::mem::replace(&mut relay.change, |config| {
+        config.settings.open_uploads = true;
+    });
+    let again = async |relay: &TestRelay, epoch| {
+        let mut client = websocket(relay, &[]).await.unwrap();
+        let mut hello = hello(&sealed, epoch);
+        hello.grant = Some(granted.clone());
+        client.enter(hello).await.map(|_| client)
+    };
+    for started_anew in [false, true] {
+        if started_anew {
+            relay.stop().await;
+            relay.start().await;
+        }
+        let refused = again(&relay, 1).await.err();
+        assert_eq!(refused, Some(Code::GrantInvalid), "{started_anew}");
+    }
+    assert_eq!(relay.number("SELECT count(*) FROM packages").await, 1);
+    assert!(folder(&relay, &sealed).exists());
+
+    relay.change = change;
+    relay.reload(|_| {}).await;
+    let mut client = again(&relay, 1).await.unwrap();
+    client.store(&manifest).await;
+    client.finish(&manifest).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keyring_that_is_not_the_recorded_one_is_no_reason_to_delete() {
+    let relay = TestRelay::open().await;
+    let mut sealed = Sealed::new(50);
+    drop(sending(&relay, &mut sealed, None, false).await);
+    let other = sealed.link_keyring();
+    std::fs::write(folder(&relay, &sealed).join("keyring"), other).unwrap();
+    let mut forbidden = Sealed::new(51);
+    drop(sending(&relay, &mut forbidden, None, true).await);
+    relay
+        .reload(|config| config.settings.protection = ProtectionMode::Required)
+        .await;
+    // The other one tells that all were asked: they are asked in the order of their ids, so it is asked twice.
+    relay.becomes("SELECT count(*) FROM packages", 1).await;
+    relay
+        .reload(|config| config.settings.protection = ProtectionMode::Off)
+        .await;
+    let mut last = Sealed::new(52);
+    drop(sending(&relay, &mut last, None, true).await);
+    relay
+        .reload(|config| config.settings.protection = ProtectionMode::Required)
+        .await;
+    relay.becomes("SELECT count(*) FROM packages", 1).await;
+    assert!(folder(&relay, &sealed).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn p1_a_relay_that_starts_under_a_new_policy_removes_what_it_forbids() {
     let mut relay = TestRelay::open().await;
     let mut open = Sealed::new(45);
@@ -296,12 +361,7 @@ async fn p1_a_relay_that_starts_under_a_new_policy_removes_what_it_forbids() {
     relay.change = |config| config.settings.protection = ProtectionMode::Required;
     relay.start().await;
     relay.becomes("SELECT count(*) FROM packages", 0).await;
-    assert!(
-        !relay
-            .data()
-            .join(format!("docroot/{}", open.package))
-            .exists()
-    );
+    assert!(!folder(&relay, &open).exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,7 +72,7 @@ struct Open {
     body_bytes: u64,
     /// The package has a row in the records.
     exists: bool,
-    /// Deletion has begun; no file may be opened any more.
+    /// Deletion has begun, or the session has ended; nothing may be stored through it any more.
     gone: bool,
     /// The client that is creating the package, in its own words.
     sealed_by: Option<String>,
@@ -258,8 +258,17 @@ impl Store {
         })
     }
 
+    /// Stores nothing any more; returns when the last write has ended.
+    pub(crate) async fn end(&self) {
+        self.open().gone = true;
+        self.stop_writes().await;
+        // What was under way before has ended when this one is alone.
+        let _one = self.changing.write().await;
+        self.stop_writes().await;
+    }
+
     /// Ends every open attempt; returns when the last write has ended.
-    pub(crate) async fn stop_writes(&self) {
+    async fn stop_writes(&self) {
         let attempts: Vec<_> = self
             .open()
             .attempts
@@ -309,7 +318,7 @@ impl Store {
         storage::delete(&self.storage, self.package).await
     }
 
-    /// Nothing may be stored once deletion has begun.
+    /// Nothing may be stored once deletion has begun or the session has ended.
     fn check_not_gone(&self) -> Result<(), Failure> {
         if self.open().gone {
             return Err(Code::NotFound.into());

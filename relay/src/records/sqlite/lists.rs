@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sealift_protocol::PackageId;
+use sealift_protocol::{FileId, PackageId};
 use sqlx::{Row, query, query_scalar};
 
 use super::Sqlite;
@@ -24,6 +24,20 @@ impl Sqlite {
         rows.iter()
             .map(|row| Ok(PackageId(bytes(row, "id")?)))
             .collect()
+    }
+
+    /// When a package was last begun or finished, in seconds since 1970: a time that was right then. 0 without packages.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn last_seen(&self) -> Result<u64, RecordsError> {
+        let seen: i64 = query_scalar(
+            "SELECT coalesce(max(max(created_at, coalesce(finished_at, 0))), 0) FROM packages",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(u64::try_from(seen).unwrap_or(0))
     }
 
     /// Files whose commit was under way when the relay stopped (S5).
@@ -156,6 +170,26 @@ impl Sqlite {
         let storage =
             query_scalar("SELECT storage FROM files WHERE storage IS NOT NULL AND state < 2");
         Ok(storage.fetch_all(&self.readers).await?)
+    }
+
+    /// Whether a file is committed: no upload of it has any use then.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn is_committed(
+        &self,
+        package: PackageId,
+        file: FileId,
+    ) -> Result<bool, RecordsError> {
+        let any: i64 = query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM files WHERE package = ?1 AND id = ?2 AND state = 2)",
+        )
+        .bind(package.0.to_vec())
+        .bind(file.0.to_vec())
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(any != 0)
     }
 
     /// Committed files whose encryption could not be verified yet, with the docroot of each.
