@@ -61,9 +61,11 @@ pub fn config(command: ConfigCommand) -> anyhow::Result<String> {
         ConfigCommand::Check { flags } => {
             let loaded = flags.sources().load()?;
             reload::check(&loaded).map_err(|errors| anyhow!("{errors}"))?;
+            let warnings = loaded.warnings().into_iter();
+            let warnings: String = warnings.map(|text| format!("warning: {text}\n")).collect();
             Ok(match &loaded.file {
-                Some(path) => format!("{}: fine\n", path.display()),
-                None => "fine; there is no configuration file\n".to_owned(),
+                Some(path) => format!("{warnings}{}: fine\n", path.display()),
+                None => format!("{warnings}fine; there is no configuration file\n"),
             })
         }
         ConfigCommand::Example => Ok(sealift_config::example()),

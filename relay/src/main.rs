@@ -81,6 +81,9 @@ async fn serve(flags: &Flags) -> anyhow::Result<()> {
     let loaded = sources.load()?;
     reload::check(&loaded)?;
     logs::start(loaded.config.settings.log_format);
+    for warning in loaded.warnings() {
+        tracing::warn!("{warning}");
+    }
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,

@@ -70,9 +70,9 @@ pub(crate) async fn get(
         uploads_open: config.settings.open_uploads,
         password_required: policy.protection.mode == ProtectionMode::Required,
         protection: Protection {
-            mode: policy.protection.mode.word(),
+            mode: policy.protection.mode.as_str(),
             strong_password_required: policy.protection.strong_password_required,
-            password_rule: policy.protection.password_rule.word(),
+            password_rule: policy.protection.password_rule.as_str(),
         },
         part_bytes: PART_BYTES_DEFAULT,
         package_bytes_max: policy

@@ -252,6 +252,34 @@ fn what_holds_is_shown_with_its_origin_and_without_secrets() {
 }
 
 #[test]
+fn credentials_that_everybody_can_read_are_said_by_check_and_at_the_start() {
+    let folder = folder();
+    let file = folder.path().join("sealift.toml");
+    fs::write(&file, "metrics_token = \"hunter2secret\"\n").unwrap();
+    let named = file.display().to_string();
+    let check = |mode| {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        run(&["config", "check", "--config", &named])
+    };
+    let (fine, said) = check(0o644);
+    let warning =
+        "sealift.toml:1: `metrics_token` holds a secret, and every user of this machine can read";
+    assert!(fine && said.contains(warning), "{said}");
+    assert!(
+        said.ends_with("sealift.toml: fine\n") && !said.contains("hunter2"),
+        "{said}"
+    );
+    let relay = Relay::with(RelayOptions {
+        arguments: vec!["--config".to_owned(), named.clone()],
+        ..RelayOptions::default()
+    });
+    let log = relay.log();
+    assert!(log.contains(warning) && !log.contains("hunter2"), "{log}");
+    let (fine, said) = check(0o640);
+    assert!(fine && !said.contains("warning"), "{said}");
+}
+
+#[test]
 fn every_way_in_is_listed() {
     let (fine, said) = run(&["routes"]);
     assert!(fine, "{said}");

@@ -11,6 +11,9 @@ use crate::protection::{MayDiffer, Own, Protection};
 /// Less memory than this does not let lanes work side by side.
 pub const LANE_MEMORY_BYTES_MIN: u64 = 16 << 20;
 
+/// At a lower rate a piece of 512 KiB takes longer than connections stand still.
+pub const CAPACITY_KBPS_MIN: u32 = 100;
+
 impl Config {
     /// Checks a configuration that did not come from [`crate::Sources`].
     ///
@@ -22,6 +25,7 @@ impl Config {
             config: self.clone(),
             file: None,
             origins: BTreeMap::new(),
+            kept: Vec::new(),
         };
         let mut errors = Vec::new();
         check(&loaded, &mut errors);
@@ -121,6 +125,13 @@ fn limits(loaded: &Loaded, errors: &mut Vec<ConfigError>) {
             let path = format!("trunks.{name}.id");
             errors.push(loaded.error(&path, "`id` must be from 1 to 255"));
         }
+        if trunk.capacity_kbps < CAPACITY_KBPS_MIN {
+            let path = format!("trunks.{name}.capacity_kbps");
+            let text = format!(
+                "`capacity_kbps` must be at least {CAPACITY_KBPS_MIN}: at less, connections die of waiting"
+            );
+            errors.push(loaded.error(&path, text));
+        }
     }
 }
 
@@ -204,12 +215,12 @@ fn users(loaded: &Loaded, errors: &mut Vec<ConfigError>) {
 fn own(loaded: &Loaded, path: &str, above: Protection, own: Own, errors: &mut Vec<ConfigError>) {
     let may = loaded.config.settings.protection_may_differ;
     let mine = above.with(own);
-    let mode = (above.mode.word(), mine.mode.word());
+    let mode = (above.mode.as_str(), mine.mode.as_str());
     let strong = (
         bool_word(above.strong_password_required),
         bool_word(mine.strong_password_required),
     );
-    let rule = (above.password_rule.word(), mine.password_rule.word());
+    let rule = (above.password_rule.as_str(), mine.password_rule.as_str());
     for (key, (theirs, ours), weaker) in [
         ("protection", mode, mine.mode < above.mode),
         (

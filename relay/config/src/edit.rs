@@ -25,8 +25,6 @@ pub(crate) struct Edit {
     document: DocumentMut,
     /// Secrets that go to files of their own.
     secrets: BTreeMap<PathBuf, Secret>,
-    /// Secret files that the configuration named before and does not any more.
-    left: Vec<PathBuf>,
     /// Kept until the end, so that two edits do not lose one of the two.
     _lock: File,
 }
@@ -57,7 +55,6 @@ impl Edit {
             path,
             document,
             secrets: BTreeMap::new(),
-            left: Vec::new(),
             _lock: lock,
         })
     }
@@ -88,9 +85,7 @@ impl Edit {
         }?;
         let path = section.path(key);
         let Some(text) = text else {
-            if let Some(table) = self.table(section, false)? {
-                table.remove(key);
-            }
+            self.take_out(section, key)?;
             return Ok(format!("{path} has its default"));
         };
         let written = toml(text, shape);
@@ -104,30 +99,65 @@ impl Edit {
         Ok(format!("{path} = {written}"))
     }
 
-    /// Sets the URL of a docroot; one with credentials goes to a file of its own.
+    /// Sets the URL of a docroot; one with credentials goes to a file of its own. Files of former credentials stay:
+    /// a running relay may need them until it takes the new ones.
     pub(crate) fn set_url(&mut self, docroot: &str, url: &str) -> Result<String, Refusal> {
         let section = Section::Docroot(docroot.to_owned());
         check_name(docroot)?;
-        if let Some(table) = self.table(&section, false)?
-            && let Some(path) = table.get("url_file").and_then(Item::as_str)
+        let former = self.former(&section)?;
+        let done = if redacted(url) == url {
+            self.take_out(&section, "url_file")?;
+            self.set(&section, "url", Some(url))?
+        } else {
+            self.set_secret_url(docroot, &section, url)?
+        };
+        Ok(done + &former)
+    }
+
+    /// Takes the URL of a docroot out, so that the default holds.
+    pub(crate) fn unset_url(&mut self, docroot: &str) -> Result<String, Refusal> {
+        let section = Section::Docroot(docroot.to_owned());
+        let former = self.former(&section)?;
+        self.take_out(&section, "url_file")?;
+        let done = self.set(&section, "url", None)? + &former;
+        if self
+            .table(&section, false)?
+            .is_some_and(|table| table.is_empty())
         {
-            let left = PathBuf::from(path);
-            self.left.push(left);
+            self.remove("docroots", docroot);
         }
-        if redacted(url) == url {
-            let done = self.set(&section, "url", Some(url))?;
-            if let Some(table) = self.table(&section, false)? {
-                table.remove("url_file");
-            }
-            return Ok(done);
+        Ok(done)
+    }
+
+    /// What to say of the file of credentials that a docroot has so far.
+    fn former(&mut self, section: &Section) -> Result<String, Refusal> {
+        let table = self.table(section, false)?;
+        let file = table.and_then(|table| table.get("url_file")?.as_str().map(str::to_owned));
+        Ok(file.map_or_else(String::new, |file| {
+            format!("\n{file} is not named any more; delete it when the relay runs without it")
+        }))
+    }
+
+    fn take_out(&mut self, section: &Section, key: &str) -> Result<(), Refusal> {
+        if let Some(table) = self.table(section, false)? {
+            table.remove(key);
         }
+        Ok(())
+    }
+
+    fn set_secret_url(
+        &mut self,
+        docroot: &str,
+        section: &Section,
+        url: &str,
+    ) -> Result<String, Refusal> {
         let path = self.secret_path(docroot);
         let named = path
             .to_str()
             .ok_or("the folder's name is not text; move the configuration")?
             .to_owned();
         let table = self
-            .table(&section, true)?
+            .table(section, true)?
             .ok_or("there is no place for it")?;
         table.remove("url");
         put(table, "url_file", Value::from(named.as_str()));
@@ -161,17 +191,8 @@ impl Edit {
             for path in &written {
                 let _ = fs::remove_file(path);
             }
-            return result;
         }
-        let still = |path: &PathBuf| path.to_str().is_some_and(|path| text.contains(path));
-        for path in self
-            .left
-            .iter()
-            .filter(|path| is_ours(path) && !still(path))
-        {
-            let _ = fs::remove_file(path);
-        }
-        Ok(())
+        result
     }
 
     fn write(&self, text: &str, written: &mut Vec<PathBuf>) -> Result<(), Refusal> {
@@ -255,12 +276,6 @@ impl Edit {
 }
 
 const SECRET_SUFFIX: &str = ".url";
-
-/// Whether a secret file was made by an edit, and so may go when nothing names it.
-fn is_ours(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str());
-    name.is_some_and(|name| name.starts_with("docroot-") && name.ends_with(SECRET_SUFFIX))
-}
 
 /// Checks a value as the file's reader would.
 fn checked<T: Keyed>(name: &str, text: Option<&str>) -> Result<Shape, Refusal> {

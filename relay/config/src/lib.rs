@@ -28,9 +28,10 @@ mod protection;
 mod settings;
 mod show;
 pub mod value;
+mod warning;
 
 pub use change::Changes;
-pub use check::LANE_MEMORY_BYTES_MIN;
+pub use check::{CAPACITY_KBPS_MIN, LANE_MEMORY_BYTES_MIN};
 pub use config::{Config, DEFAULT_DOCROOT};
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use example::example;

@@ -77,6 +77,19 @@ pub struct Loaded {
     /// The file that was read.
     pub file: Option<PathBuf>,
     pub(crate) origins: BTreeMap<String, Origin>,
+    /// Secrets, by path, with the file that holds each.
+    pub(crate) kept: Vec<KeptSecret>,
+}
+
+/// A secret that stands in a file.
+#[derive(Clone)]
+pub(crate) struct KeptSecret {
+    /// Its setting, such as `docroots.archive.url`.
+    pub(crate) path: String,
+    /// The file: the configuration itself, or one that it names.
+    pub(crate) file: PathBuf,
+    /// Whether it is the configuration itself.
+    pub(crate) inline: bool,
 }
 
 impl Sources {
@@ -133,6 +146,7 @@ fn put_together(
         config: Config::from(Settings::default()),
         file,
         origins: BTreeMap::new(),
+        kept: Vec::new(),
     };
     for one in given {
         if let Err(error) = loaded.apply(one, secrets) {
@@ -217,8 +231,10 @@ impl Loaded {
             origin,
         } = one;
         let config = &mut self.config;
+        let mut file = None;
         let (key, text) = match key.strip_suffix("_file").filter(|_| !known(&section, &key)) {
             Some(secret) => {
+                file = Some(PathBuf::from(text.as_str()));
                 let pending = secrets.get(Path::new(text.as_str()));
                 let pending = pending.map(|secret| Zeroizing::new(secret.expose().to_owned()));
                 let text = pending.map_or_else(|| secret_of(&text, &origin), Ok)?;
@@ -233,6 +249,7 @@ impl Loaded {
             let text = format!("`{key}` is given here and in {earlier}; keep one of the two");
             return Err(ConfigError::new(origin, text));
         }
+        let secret = is_secret(&section, &key);
         let set = match section {
             Section::Top => set(&mut config.settings, &key, &text),
             Section::Docroot(name) => set(config.docroots.entry(name).or_default(), &key, &text),
@@ -240,6 +257,16 @@ impl Loaded {
             Section::Trunk(name) => set(config.trunks.entry(name).or_default(), &key, &text),
         };
         set.map_err(|text| ConfigError::new(origin.clone(), format!("`{key}` {text}")))?;
+        self.kept.retain(|kept| kept.path != path);
+        let inline = file.is_none();
+        let own = match &origin {
+            Origin::File(own, _) => Some(own.clone()),
+            _ => None,
+        };
+        if let Some(file) = file.or(own).filter(|_| secret) {
+            let path = path.clone();
+            self.kept.push(KeptSecret { path, file, inline });
+        }
         self.origins.insert(path, origin);
         Ok(())
     }
@@ -251,6 +278,14 @@ fn known(section: &Section, key: &str) -> bool {
         Section::Docroot(_) => crate::Docroot::key(key).is_some(),
         Section::User(_) => crate::User::key(key).is_some(),
         Section::Trunk(_) => crate::Trunk::key(key).is_some(),
+    }
+}
+
+fn is_secret(section: &Section, key: &str) -> bool {
+    match section {
+        Section::Top => Settings::key(key).is_some_and(|key| key.secret),
+        Section::Docroot(_) => crate::Docroot::key(key).is_some_and(|key| key.secret),
+        Section::User(_) | Section::Trunk(_) => false,
     }
 }
 

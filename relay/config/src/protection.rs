@@ -1,28 +1,31 @@
 //! Content protection: what a server, a docroot or a user asks of senders, and which of them decides.
 
-use crate::value::words;
+pub use sealift_protocol::policy::{PasswordRule, ProtectionMode};
 
-words! {
-    /// Whether senders protect content by password.
-    pub enum ProtectionMode {
-        /// Pages ask for no password; one that is given is used.
-        Off = "off",
-        /// The sender chooses: a password, or the link alone.
-        Optional = "optional",
-        /// Every key slot must need a password or a recipient's secret key; anything else is refused.
-        Required = "required",
-    }
-}
+use crate::value::{Shape, Value, words};
 
-words! {
-    /// What a strong password is.
-    pub enum PasswordRule {
-        /// At least 6 characters with a letter, a digit and a symbol.
-        Aspera = "aspera",
-        /// At least 12 characters and 2^50 guesses; long pass phrases need no symbols.
-        Sealift = "sealift",
-    }
+/// Makes settings of words that clients know too.
+macro_rules! shared_words {
+    ($name:ident: $($variant:ident),+) => {
+        impl Value for $name {
+            const SHAPE: Shape = Shape::Choice(&[$(Self::$variant.as_str()),+]);
+
+            fn read(text: &str) -> Result<Self, String> {
+                let all = [$(Self::$variant),+];
+                let words: Vec<&str> = all.iter().map(|one| one.as_str()).collect();
+                all.into_iter()
+                    .find(|one| one.as_str() == text)
+                    .ok_or_else(|| format!("must be one of: {}", words.join(", ")))
+            }
+
+            fn write(&self) -> Option<String> {
+                Some(self.as_str().to_owned())
+            }
+        }
+    };
 }
+shared_words!(ProtectionMode: Off, Optional, Required);
+shared_words!(PasswordRule: Aspera, Sealift);
 
 words! {
     /// Whether docroots and users may have their own protection.

@@ -148,7 +148,7 @@ keys! {
 
     /// Its number where the configuration came from Aspera: 1 to 255.
     live id: Option<u32> = None, like "108";
-    /// Kilobits in a second that all its users' uploads have together.
+    /// Kilobits in a second that all its users' uploads have together: at least 100.
     live capacity_kbps: u32 = 50_000;
     /// Whether it holds.
     live on: bool = true;

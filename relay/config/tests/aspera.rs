@@ -135,6 +135,8 @@ fn a_whole_configuration_is_imported_with_a_report() {
     assert!(place.contains("my_bucket/my_path"), "{place}");
     assert_eq!(config.users["xfer"].trunk.as_deref(), Some("office"));
     assert_eq!(config.trunks["office"].capacity_kbps, 50_000);
+    // In the original a trunk is off unless it is turned on.
+    assert!(config.trunks["office"].on && !config.trunks["trunk-109"].on);
     assert_eq!(config.users["plain"].docroot, "default");
     let plain = config.policy_for(Some("plain")).unwrap();
     assert_eq!(plain.protection.mode, ProtectionMode::Optional);
@@ -156,6 +158,62 @@ fn a_whole_configuration_is_imported_with_a_report() {
     ] {
         assert!(report.contains(line), "{line}\n{report}");
     }
+}
+
+#[test]
+fn of_http_fallback_what_can_be_is_taken_and_what_is_missing_is_said() {
+    let on = "<enable_https>true</enable_https><https_port>443</https_port>";
+    let pair = "<cert_file>/etc/c.pem</cert_file><key_file>/etc/k.pem</key_file>";
+    let name = "<server><server_name>send.example.org</server_name></server>";
+    for (http, server, taken, said) in [
+        (
+            format!("{on}{pair}"),
+            "",
+            ["tls_cert", "tls_key"].as_slice(),
+            "https_port = 443 has none: it needs server_name beside it, which aspera.conf does not say: write public_url \
+             and listen = \"0.0.0.0:443\" into sealift.toml",
+        ),
+        (
+            on.to_owned(),
+            name,
+            &["public_url"],
+            "enable_https = true has none: it needs cert_file and key_file beside it, which aspera.conf does not say: \
+             write tls_cert and tls_key and listen = \"0.0.0.0:443\" into sealift.toml",
+        ),
+        (
+            format!("{on}<cert_file>/etc/c.pem</cert_file>"),
+            name,
+            &["public_url"],
+            "cert_file = /etc/c.pem has none: it needs key_file beside it",
+        ),
+        (
+            format!("{on}{pair}"),
+            name,
+            &["tls_cert", "tls_key", "public_url", "listen"],
+            "https_port = 443 is now listen = \"0.0.0.0:443\"",
+        ),
+        (
+            format!("<enable_https>false</enable_https>{pair}"),
+            name,
+            &["public_url"],
+            "http_server_cert_file = /etc/c.pem is not needed: enable_https is not true",
+        ),
+    ] {
+        let folder = Folder::new();
+        let text = format!("<CONF>{server}<http_server>{http}</http_server></CONF>");
+        let report = imported(&folder, &text).unwrap();
+        assert!(report.contains(said), "{said}\n{report}");
+        let _checked = config(&folder);
+        let written = folder.read("sealift.toml");
+        let keys: Vec<&str> = written
+            .lines()
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        assert_eq!(keys, taken, "{report}");
+    }
+    let maybe = "<CONF>\n<http_server><enable_https>maybe</enable_https></http_server></CONF>";
+    let said = imported(&Folder::new(), maybe).err().unwrap();
+    assert_eq!(said, "aspera.conf:2: `enable_https` must be true or false");
 }
 
 #[test]
@@ -382,7 +440,7 @@ fn commands_edit_in_place_and_keep_every_comment() {
 }
 
 #[test]
-fn credentials_move_to_a_file_of_their_own_and_the_old_one_goes() {
+fn credentials_move_to_a_file_of_their_own_and_none_is_ever_deleted() {
     let folder = Folder::new();
     let set = |secret: &str| {
         let url = format!("s3://AKIAEXAMPLE:{secret}@s3.amazonaws.com/bucket/path");
@@ -394,8 +452,12 @@ fn credentials_move_to_a_file_of_their_own_and_the_old_one_goes() {
     };
     let said = set("hunter2one");
     assert!(!said.contains("hunter2"), "{said}");
-    set("hunter2two");
-    assert_eq!(folder.names(), ["docroot-xfer-2.url", "sealift.toml"]);
+    let said = set("hunter2two");
+    // A relay that runs may still need the former ones.
+    let former =
+        "docroot-xfer-1.url is not named any more; delete it when the relay runs without it";
+    assert!(said.contains(former), "{said}");
+    assert!(folder.read("docroot-xfer-1.url").contains("hunter2one"));
     assert!(folder.read("docroot-xfer-2.url").contains("hunter2two"));
     assert!(!folder.read("sealift.toml").contains("hunter2"));
     let mode = folder
@@ -407,6 +469,84 @@ fn credentials_move_to_a_file_of_their_own_and_the_old_one_goes() {
     assert_eq!(mode & 0o777, 0o600);
     let shown = config(&folder).docroots["xfer"].url.expose().to_owned();
     assert!(shown.contains("hunter2two"));
+}
+
+#[test]
+fn a_docroot_that_has_a_name_keeps_its_place() {
+    let folder = Folder::new();
+    let set = |user: &str, url: &str| {
+        applied(
+            &folder,
+            &format!("set_user_data;user_name,{user};absolute,{url}"),
+        )
+    };
+    let of = |user: &str| {
+        let config = config(&folder);
+        let docroot = config.users[user].docroot.clone();
+        let place = config.docroot(&docroot).unwrap().to_string();
+        (docroot, place)
+    };
+    // Alone or not: what lies in the former place is still found under its name.
+    set("xfer", "s3://A:hunter2@s3.amazonaws.com/bucket/one").unwrap();
+    set("xfer", "s3://s3.amazonaws.com/bucket/two").unwrap();
+    assert_eq!(
+        of("xfer"),
+        ("xfer-2".to_owned(), "s3://bucket/two".to_owned())
+    );
+    let first = config(&folder).docroot("xfer").unwrap().to_string();
+    assert_eq!(first, "s3://bucket/one");
+    assert!(folder.read("docroot-xfer-1.url").contains("hunter2"));
+    // Back again, and with another setting: the same name.
+    set(
+        "xfer",
+        "s3://s3.amazonaws.com/bucket/one?server-side-encryption=AES256",
+    )
+    .unwrap();
+    assert_eq!(of("xfer").0, "xfer");
+    assert!(folder.read("docroot-xfer-1.url").contains("hunter2"));
+    // What others use is not changed by a command about one user.
+    set(
+        "second",
+        "s3://s3.amazonaws.com/bucket/one?server-side-encryption=AES256",
+    )
+    .unwrap();
+    assert_eq!(of("second").0, "xfer");
+    let before = folder.read("sealift.toml");
+    let said = set("second", "s3://s3.amazonaws.com/bucket/one")
+        .err()
+        .unwrap();
+    assert_eq!(
+        said,
+        "`absolute` is [docroots.xfer] with another URL, and xfer use that docroot too: change its URL in sealift.toml \
+         for all of them, or name another path for `second`"
+    );
+    assert_eq!(folder.read("sealift.toml"), before);
+}
+
+#[test]
+fn the_default_docroot_keeps_its_settings_when_its_place_goes_back_to_the_default() {
+    let folder = Folder::new();
+    folder.write(
+        "sealift.toml",
+        "protection_may_differ = \"yes\"\n[docroots.default]\nurl = \"file:///srv/a\"\nprotection = \"required\"\n",
+    );
+    let said = applied(&folder, "set_node_data;absolute,AS_NULL").unwrap();
+    assert!(said.contains("packages in the former place"), "{said}");
+    let now = config(&folder);
+    assert!(now.docroots["default"].url.expose().is_empty());
+    assert_eq!(
+        now.docroots["default"].protection,
+        Some(ProtectionMode::Required)
+    );
+    applied(
+        &folder,
+        "set_node_data;absolute,s3://A:hunter2@s3.amazonaws.com/bucket/a",
+    )
+    .unwrap();
+    let said = applied(&folder, "set_node_data;absolute,AS_NULL").unwrap();
+    assert!(said.contains("docroot-default-1.url"), "{said}");
+    assert!(!folder.read("sealift.toml").contains("url"));
+    assert!(folder.read("docroot-default-1.url").contains("hunter2"));
 }
 
 #[test]
@@ -450,6 +590,16 @@ fn trunks_and_http_have_counterparts() {
     )
     .unwrap();
     applied(&folder, "delete_trunk;id,108").unwrap();
+    let said = applied(&folder, "set_trunk_data;id,7;trunk_capacity,70000").unwrap();
+    assert!(
+        said.contains("it holds nothing back until trunk_on,true"),
+        "{said}"
+    );
+    applied(&folder, "set_trunk_data;id,7;trunk_on,true").unwrap();
+    applied(&folder, "set_trunk_data;id,7;trunk_capacity,80000").unwrap();
+    assert!(config(&folder).trunks["trunk-7"].on);
+    applied(&folder, "set_trunk_data;id,7;trunk_on,AS_NULL").unwrap();
+    assert!(!config(&folder).trunks["trunk-7"].on);
     applied(
         &folder,
         "set_http_server_data;enable_https,true;https_port,8443;cert_file,/etc/c.pem;key_file,/etc/k.pem",
@@ -557,7 +707,11 @@ fn a_command_that_is_wrong_changes_nothing_and_says_what_to_write() {
         ),
         (
             "set_trunk_data;id,1;trunk_capacity,start=08 end=19",
-            "`trunk_capacity` must be one rate in kbit/s",
+            "`trunk_capacity` must be one rate of at least 100 kbit/s",
+        ),
+        (
+            "set_trunk_data;id,1;trunk_capacity,99",
+            "`trunk_capacity` must be one rate of at least 100 kbit/s",
         ),
         ("delete_user;user_name,nobody", "there is no user `nobody`"),
         (

@@ -146,6 +146,10 @@ const WRONG: &[(&str, &str)] = &[
          127.0.0.1:9100, or set metrics_token and read /metrics of the main address",
     ),
     (
+        "[trunks.office]\ncapacity_kbps = 99\n",
+        "sealift.toml:2: `capacity_kbps` must be at least 100: at less, connections die of waiting",
+    ),
+    (
         "hosts = \"one.example\"\n",
         "sealift.toml:1: `hosts` must be a list of texts, such as [\"one\", \"two\"]",
     ),
@@ -361,4 +365,41 @@ fn policy_is_resolved_from_server_docroot_and_user() {
     assert_eq!(nobody.protection.mode, ProtectionMode::Optional);
     assert_eq!(nobody.docroot, "default");
     assert_eq!(config.policy_for(Some("z")), None);
+}
+
+#[test]
+fn secrets_that_everybody_can_read_are_said_but_hinder_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    let mode = |name: &str, mode: u32| {
+        std::fs::set_permissions(folder.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    folder.write("secret.url", "s3://A:hunter2@s3.amazonaws.com/bucket/b\n");
+    let text = format!(
+        "metrics_token = \"hunter2\"\n[docroots.a]\nurl = \"s3://A:hunter2@s3.amazonaws.com/bucket/a\"\n\
+         [docroots.b]\nurl_file = \"{}\"\n[docroots.c]\nurl = \"s3://s3.amazonaws.com/bucket/c\"\n",
+        folder.path("secret.url").display()
+    );
+    let warnings = |toml: u32, url: u32| {
+        folder.write("sealift.toml", &text);
+        mode("sealift.toml", toml);
+        mode("secret.url", url);
+        let loaded = folder.load(&text).unwrap();
+        let said = loaded.warnings().into_iter();
+        said.map(|warning| folder.short(&warning.to_string()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        warnings(0o644, 0o604),
+        [
+            "sealift.toml:1: `metrics_token` holds a secret, and every user of this machine can read sealift.toml \
+             (mode 644): write it to a file of its own with mode 600 and name that as `metrics_token_file`, or \
+             `chmod o-r sealift.toml`",
+            "sealift.toml:3: `url` holds a secret, and every user of this machine can read sealift.toml (mode 644): \
+             write it to a file of its own with mode 600 and name that as `url_file`, or `chmod o-r sealift.toml`",
+            "sealift.toml:5: every user of this machine can read the secret in secret.url (mode 604): `chmod 600 \
+             secret.url`",
+        ]
+    );
+    assert!(warnings(0o640, 0o600).is_empty());
 }

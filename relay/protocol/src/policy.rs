@@ -16,8 +16,8 @@ pub const CLIENT_OUTDATED: &str = "client_outdated";
 /// The header in which a request for the policy may name a grant, to learn what holds for its user.
 pub const GRANT_HEADER: &str = "sealift-grant";
 
-/// Whether senders protect content by password.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Whether senders protect content by password. Stricter is greater.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum ProtectionMode {
     /// Pages ask for no password; one that is given is used (rule P1).
     Off,
@@ -30,7 +30,7 @@ pub enum ProtectionMode {
 impl ProtectionMode {
     /// The mode's word.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",
             Self::Optional => "optional",
@@ -49,22 +49,22 @@ impl ProtectionMode {
     }
 }
 
-/// What a strong password is. The rules themselves are in the crate that estimates strength.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What a strong password is. Stricter is greater. The rules themselves are in the crate that estimates strength.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum PasswordRule {
-    /// At least 12 characters and 2^50 guesses.
-    Sealift,
     /// At least 6 characters with a letter, a digit and a symbol.
     Aspera,
+    /// At least 12 characters and 2^50 guesses; long pass phrases need no symbols.
+    Sealift,
 }
 
 impl PasswordRule {
     /// The rule's word.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Sealift => "sealift",
             Self::Aspera => "aspera",
+            Self::Sealift => "sealift",
         }
     }
 

@@ -8,7 +8,8 @@ use sealift_docroot::{DocrootSettings, DocrootUrl};
 use super::Scope;
 use super::command::{Command, Parameter, Verb};
 use super::setting::{Meaning, truth};
-use crate::config::DEFAULT_DOCROOT;
+use crate::check::CAPACITY_KBPS_MIN;
+use crate::config::{Config, DEFAULT_DOCROOT};
 use crate::edit::{Edit, Refusal};
 use crate::error::did_you_mean;
 use crate::given::{Section, check_name};
@@ -58,6 +59,11 @@ impl Command {
     fn trunk(&self, edit: &mut Edit, done: &mut Vec<String>) -> Result<Section, Refusal> {
         let id = trunk_number(&self.name)?;
         let known = trunk_with(edit, id)?;
+        let says_on = self
+            .parameters
+            .iter()
+            .any(|one| one.meaning == Meaning::TrunkOn);
+        let off = known.is_none() && !says_on;
         let given = self
             .parameters
             .iter()
@@ -74,6 +80,10 @@ impl Command {
         };
         let section = Section::Trunk(name);
         done.push(edit.set(&section, "id", Some(&id.to_string()))?);
+        if off {
+            done.push(edit.set(&section, "on", Some("false"))?);
+            done.push("it holds nothing back until trunk_on,true".to_owned());
+        }
         Ok(section)
     }
 
@@ -172,8 +182,9 @@ fn one(edit: &mut Edit, section: &Section, parameter: &Parameter) -> Result<Stri
             edit.set(section, "capacity_kbps", rate.as_deref())
         }
         (Meaning::TrunkOn, value) => {
-            let on = value.map(truth).transpose().map_err(named)?;
-            edit.set(section, "on", on.map(|on| on.to_string()).as_deref())
+            // In the original a trunk is off by default.
+            let on = value.map_or(Ok(false), truth).map_err(named)?;
+            edit.set(section, "on", Some(&on.to_string()))
         }
         (Meaning::ServerName, value) => {
             let url = value.map(|name| format!("https://{name}"));
@@ -206,10 +217,12 @@ pub(super) fn mode(text: &str) -> Result<&'static str, String> {
 pub(super) fn capacity(text: &str) -> Result<String, String> {
     text.parse::<u32>()
         .ok()
-        .filter(|rate| *rate > 0)
+        .filter(|rate| *rate >= CAPACITY_KBPS_MIN)
         .map(|rate| rate.to_string())
         .ok_or_else(|| {
-            "must be one rate in kbit/s, such as 50000; schedules have no counterpart".to_owned()
+            format!(
+                "must be one rate of at least {CAPACITY_KBPS_MIN} kbit/s, such as 50000; schedules have no counterpart"
+            )
         })
 }
 
@@ -257,50 +270,90 @@ fn docroot(edit: &mut Edit, section: &Section, value: Option<&str>) -> Result<St
     match (section, value) {
         (Section::User(user), Some(text)) => set_user_url(edit, user, text),
         (Section::User(user), None) => set_user_docroot(edit, user, DEFAULT_DOCROOT),
-        (_, Some(text)) => {
-            let url = url_of(edit, text)?.0;
-            edit.set_url(DEFAULT_DOCROOT, &url)
-        }
-        (_, None) => {
-            edit.remove("docroots", DEFAULT_DOCROOT);
-            Ok(format!("docroots.{DEFAULT_DOCROOT} is in the data folder"))
-        }
+        _ => set_default_url(edit, value),
     }
+}
+
+/// Gives the default docroot, whose name cannot change, another URL; `None`: its place in the data folder.
+fn set_default_url(edit: &mut Edit, value: Option<&str>) -> Result<String, Refusal> {
+    let place = |edit: &Edit| -> Result<Option<String>, Refusal> {
+        let place = edit.loaded()?.config.docroot(DEFAULT_DOCROOT).ok();
+        Ok(place.map(|place| place.to_string()))
+    };
+    let former = place(edit)?;
+    let mut done = match value {
+        Some(text) => {
+            let url = url_of(edit, text)?.0;
+            edit.set_url(DEFAULT_DOCROOT, &url)?
+        }
+        None => edit.unset_url(DEFAULT_DOCROOT)?,
+    };
+    if place(edit)? != former {
+        done += "\na relay that has packages in the former place refuses this: let them expire first, or give users \
+                 docroots of their own (set_user_data)";
+    }
+    Ok(done)
 }
 
 fn set_user_docroot(edit: &mut Edit, user: &str, docroot: &str) -> Result<String, Refusal> {
     edit.set(&Section::User(user.to_owned()), "docroot", Some(docroot))
 }
 
-/// Gives a user the docroot of a URL: one that is there already, the user's own with another URL, or a new one.
+/// Gives a user the docroot of a URL: the one that is this place already, or a new one. No docroot that has a name gets
+/// another place: the packages begun in it are looked for where the name leads.
 fn set_user_url(edit: &mut Edit, user: &str, text: &str) -> Result<String, Refusal> {
     let (url, place) = url_of(edit, text)?;
     let config = edit.loaded()?.config;
-    let same = config
-        .docroots
-        .keys()
-        .find(|name| config.docroot(name).is_ok_and(|known| known == place));
-    if let Some(name) = same {
-        return set_user_docroot(edit, user, name);
-    }
-    let current = config.users.get(user).map(|user| user.docroot.clone());
-    let alone = |name: &String| {
-        name != DEFAULT_DOCROOT
-            && config
-                .users
-                .iter()
-                .all(|(other, entry)| other == user || entry.docroot != *name)
-    };
-    let name = current.filter(alone).unwrap_or_else(|| {
-        let free = |name: &String| !config.docroots.contains_key(name);
-        std::iter::once(user.to_owned())
-            .chain((2..).map(|number| format!("{user}-{number}")))
-            .find(free)
-            .unwrap_or_default()
+    let known = config.docroots.keys().find_map(|name| {
+        let known = config.docroot(name).ok()?;
+        (known.to_string() == place.to_string()).then_some((name, known))
     });
-    let done = edit.set_url(&name, &url)?;
-    let user = set_user_docroot(edit, user, &name)?;
-    Ok(format!("{done}\n{user}"))
+    let mut done = Vec::new();
+    let name = match known {
+        Some((name, settings)) => {
+            if settings != place {
+                check_alone(&config, user, name)?;
+                done.push(edit.set_url(name, &url)?);
+            }
+            name.clone()
+        }
+        None => {
+            let name = free_name(&config, user);
+            done.push(edit.set_url(&name, &url)?);
+            name
+        }
+    };
+    done.push(set_user_docroot(edit, user, &name)?);
+    Ok(done.join("\n"))
+}
+
+/// A docroot has one URL: what others use is not changed by a command about one user.
+fn check_alone(config: &Config, user: &str, docroot: &str) -> Result<(), Refusal> {
+    let mut others: Vec<&str> = config
+        .users
+        .iter()
+        .filter(|(other, entry)| *other != user && entry.docroot == docroot)
+        .map(|(other, _)| other.as_str())
+        .collect();
+    if docroot == DEFAULT_DOCROOT {
+        others.push("senders without a user");
+    }
+    if others.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "`absolute` is [docroots.{docroot}] with another URL, and {} use that docroot too: change its URL in \
+         sealift.toml for all of them, or name another path for `{user}`",
+        others.join(", ")
+    ))
+}
+
+/// A name for a new docroot of a user.
+fn free_name(config: &Config, user: &str) -> String {
+    std::iter::once(user.to_owned())
+        .chain((2..).map(|number| format!("{user}-{number}")))
+        .find(|name| !config.docroots.contains_key(name))
+        .unwrap_or_default()
 }
 
 /// A docroot's URL from the original's text, checked.

@@ -7,7 +7,7 @@ use roxmltree::Node;
 use sealift_docroot::{DocrootSettings, DocrootUrl, Properties, SystemDefaults};
 
 use super::Scope;
-use super::apply::{capacity, docroot_url, listen, mode, trunk_number};
+use super::apply::{capacity, docroot_url, mode, trunk_number};
 use super::report::{Outcome, Report};
 use super::setting::{Meaning, meaning, truth};
 use super::xml::{self, Leaf, Lines};
@@ -80,10 +80,10 @@ enum Differing {
     Weaker,
 }
 
-struct Importing<'a> {
+pub(super) struct Importing<'a> {
     path: &'a Path,
     lines: Lines,
-    edit: Edit,
+    pub(super) edit: Edit,
     /// Users, trunks by number, and docroots with their names, so far.
     users: BTreeSet<String>,
     trunks: BTreeMap<u32, String>,
@@ -180,7 +180,7 @@ impl Importing<'_> {
         }
     }
 
-    fn setting(
+    pub(super) fn setting(
         &mut self,
         leaf: &Leaf<'_>,
         name: &str,
@@ -399,6 +399,10 @@ impl Importing<'_> {
         }
         let done = self.edit.set(&section, "id", Some(&id.to_string()));
         self.take(trunk, format!("trunk {id}"), done);
+        if of(Meaning::TrunkOn).is_none() {
+            let done = self.edit.set(&section, "on", Some("false"));
+            self.take(trunk, format!("trunk {id}: without <on>"), done);
+        }
         for leaf in &leaves {
             let what = format!("trunk {id}: {} = {}", leaf.name, leaf.text);
             let done = match meaning(Scope::Trunk, &leaf.name) {
@@ -406,6 +410,7 @@ impl Importing<'_> {
                 Some(Meaning::TrunkCapacity) => match capacity(&leaf.text) {
                     Ok(rate) => self.edit.set(&section, "capacity_kbps", Some(&rate)),
                     Err(text) => {
+                        let text = format!("it {text}; until capacity_kbps is set, 50000 holds");
                         self.add(leaf.node, what, Outcome::Missing(text));
                         continue;
                     }
@@ -428,86 +433,6 @@ impl Importing<'_> {
                 }
             };
             self.take(leaf.node, what, done);
-        }
-    }
-
-    /// HTTP fallback was an extra server; here it is the relay itself.
-    fn http_server(&mut self, root: Node<'_, '_>) {
-        let mut found: BTreeMap<&str, (String, Node<'_, '_>)> = BTreeMap::new();
-        for (scope, place) in [
-            (Scope::HttpServer, "http_server"),
-            (Scope::Server, "server"),
-        ] {
-            for element in xml::at(root, &[place]) {
-                for leaf in xml::leaves(element, &|_| false) {
-                    let key = match meaning(scope, &leaf.name) {
-                        Some(Meaning::EnableHttps) => "https",
-                        Some(Meaning::HttpsPort) => "port",
-                        Some(Meaning::BindAddress) => "address",
-                        Some(Meaning::Certificate) => "cert",
-                        Some(Meaning::CertificateKey) => "key",
-                        Some(Meaning::ServerName) => "name",
-                        Some(Meaning::EnableHttp | Meaning::HttpPort) => {
-                            let what = format!("{place}_{} = {}", leaf.name, leaf.text);
-                            let why = "plain HTTP is only for this machine; passwords need TLS";
-                            self.add(leaf.node, what, Outcome::Missing(why.to_owned()));
-                            continue;
-                        }
-                        known => {
-                            let name = format!("{place}_{}", leaf.name);
-                            let known =
-                                known.or(Some(Meaning::Missing("there is nothing like it")));
-                            self.setting(&leaf, &name, known, &Section::Top, "");
-                            continue;
-                        }
-                    };
-                    found.insert(key, (leaf.text.clone(), leaf.node));
-                }
-            }
-        }
-        let text = |key: &str| found.get(key).map(|(text, _)| text.as_str());
-        let all = (
-            text("https").map(truth),
-            text("cert"),
-            text("key"),
-            text("name"),
-        );
-        let (Some(Ok(true)), Some(cert), Some(key), Some(name)) = all else {
-            for (key, (value, node)) in &found {
-                let why = "the relay listens for others only with enable_https, cert_file, key_file and server_name \
-                           together: set listen, tls_cert, tls_key and public_url";
-                self.add(
-                    *node,
-                    format!("{key}: {value}"),
-                    Outcome::Missing(why.to_owned()),
-                );
-            }
-            return;
-        };
-        let now = std::net::SocketAddr::from(([0, 0, 0, 0], 8443));
-        let listening = listen(now, text("address"), text("port"));
-        let place = |key: &str| found.get(key).map_or(root, |(_, node)| *node);
-        let url = listening
-            .as_ref()
-            .map_or(String::new(), |listen| match listen.port() {
-                443 => format!("https://{name}"),
-                port => format!("https://{name}:{port}"),
-            });
-        let listening = listening.map(|listen| listen.to_string());
-        // One after the other would be refused on the way; together they are right.
-        for (place, what, key, value) in [
-            (place("cert"), "cert_file", "tls_cert", Ok(cert.to_owned())),
-            (place("key"), "key_file", "tls_key", Ok(key.to_owned())),
-            (place("name"), "server_name", "public_url", Ok(url)),
-            (
-                place("https"),
-                "enable_https, https_port, bind_address",
-                "listen",
-                listening,
-            ),
-        ] {
-            let done = value.and_then(|value| self.edit.set(&Section::Top, key, Some(&value)));
-            self.take(place, format!("http_server: {what}"), done);
         }
     }
 
@@ -536,19 +461,19 @@ impl Importing<'_> {
         }
     }
 
-    fn take(&mut self, node: Node<'_, '_>, what: String, done: Result<String, String>) {
+    pub(super) fn take(&mut self, node: Node<'_, '_>, what: String, done: Result<String, String>) {
         match done {
             Ok(done) => self.add(node, what, Outcome::Taken(done.replace('\n', ", "))),
             Err(text) => self.error(node, text),
         }
     }
 
-    fn add(&mut self, node: Node<'_, '_>, what: String, outcome: Outcome) {
+    pub(super) fn add(&mut self, node: Node<'_, '_>, what: String, outcome: Outcome) {
         let place = format!("{}:{}", self.path.display(), self.lines.line(node));
         self.report.add(place, what, outcome);
     }
 
-    fn error(&mut self, node: Node<'_, '_>, text: String) {
+    pub(super) fn error(&mut self, node: Node<'_, '_>, text: String) {
         let origin = Origin::File(self.path.to_owned(), self.lines.line(node));
         self.errors.push(ConfigError::new(origin, text));
     }

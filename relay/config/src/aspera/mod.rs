@@ -10,6 +10,7 @@
 
 mod apply;
 mod command;
+mod http_server;
 mod import;
 mod report;
 mod setting;
