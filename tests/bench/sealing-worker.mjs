@@ -5,6 +5,8 @@ import { Encrypter, generateX25519Identity, identityToRecipient } from 'age-encr
 import { argon2id } from 'hash-wasm';
 import sodium from 'libsodium-wrappers';
 import { initSync, LaneSealer, makePasswordKeyring } from '../../web/src/wasm/sealift_client_wasm.js';
+import { discarded } from '../../web/src/worker/garbage';
+import { openSource } from '../../web/src/worker/source';
 import { initSync as initPlain, PlainGcm } from './plain-gcm.mjs';
 
 const SEGMENT_BYTES = 524_256;
@@ -29,18 +31,21 @@ const WAYS = {
     const [key, plaintext, data] = [new PlainGcm(random(32)), noise(SEGMENT_BYTES), new Uint8Array(9)];
     return { bytes: SEGMENT_BYTES, seal: () => key.seal(random(12), data, plaintext) };
   },
-  /** Encrypted content encoding (RFC 8188) as Firefox Send had it: AES-128-GCM in records of 64 KiB. */
+  /** The cipher of encrypted content encoding (RFC 8188) and nothing around it: AES-128-GCM in records of 64 KiB. */
+  async records() {
+    const [key, record, next] = [await aesKey(128), noise(RECORD_BYTES - 16), nonces()];
+    return { bytes: record.length - 1, seal: () => crypto.subtle.encrypt({ name: 'AES-GCM', iv: next() }, key, record) };
+  },
+  /** The same as Firefox Send does it: a stream is cut into records, and each is padded, sealed and handed on. */
   async ece() {
-    const [key, source, record, base] = [await aesKey(128), noise(RECORD_BYTES - 17), new Uint8Array(RECORD_BYTES - 16), random(12)];
-    let sequence = 0;
-    const seal = () => {
-      record.set(source);
-      record[source.length] = 1;
-      const iv = base.slice();
-      new DataView(iv.buffer).setUint32(8, new DataView(base.buffer).getUint32(8) ^ sequence++);
-      return crypto.subtle.encrypt({ name: 'AES-GCM', iv }, key, record);
+    const [key, piece, count] = [await aesKey(128), noise(RECORD_BYTES), 256];
+    const seal = async () => {
+      let left = count;
+      const source = new ReadableStream({ pull: (out) => (left-- > 0 ? out.enqueue(piece) : out.close()) });
+      const sealed = source.pipeThrough(new TransformStream(cutIntoRecords())).pipeThrough(new TransformStream(sealRecords(key)));
+      for await (const _ of sealed); // each is dropped, like every result here
     };
-    return { bytes: source.length, seal };
+    return { bytes: count * RECORD_BYTES, seal };
   },
   async secretstream() {
     await sodium.ready;
@@ -60,6 +65,58 @@ const WAYS = {
     return { bytes: plaintext.length, seal: () => encrypter.encrypt(plaintext) };
   },
 };
+
+/** IVs of records: a random one, with the number of the record in its end. */
+function nonces() {
+  const base = random(12);
+  const end = new DataView(base.buffer).getUint32(8);
+  let sequence = 0;
+  return () => {
+    const iv = base.slice();
+    new DataView(iv.buffer).setUint32(8, (end ^ sequence++) >>> 0);
+    return iv;
+  };
+}
+
+/** Cuts a stream into what one record holds, as Firefox Send does: every record is a copy. */
+function cutIntoRecords() {
+  const size = RECORD_BYTES - 17;
+  let partial = new Uint8Array(size);
+  let filled = 0;
+  return {
+    transform(piece, out) {
+      for (let at = 0; at < piece.length; ) {
+        const taken = piece.slice(at, at + size - filled);
+        partial.set(taken, filled);
+        filled += taken.length;
+        at += taken.length;
+        if (filled < size) break;
+        out.enqueue(partial);
+        [partial, filled] = [new Uint8Array(size), 0];
+      }
+    },
+    flush: (out) => (filled > 0 ? out.enqueue(partial.slice(0, filled)) : undefined),
+  };
+}
+
+/** Pads and seals each record, as Firefox Send does: one behind, for the last one ends differently. */
+function sealRecords(key) {
+  const next = nonces();
+  let before = null;
+  const seal = async (out, delimiter) => {
+    const record = new Uint8Array(before.length + 1);
+    record.set(before);
+    record[before.length] = delimiter;
+    out.enqueue(new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv: next() }, key, record)));
+  };
+  return {
+    async transform(record, out) {
+      if (before) await seal(out, 1);
+      before = record;
+    },
+    flush: (out) => seal(out, 2),
+  };
+}
 
 function ours({ module, exported }, webcrypto) {
   initSync({ module: unpacked(module) });
@@ -97,21 +154,22 @@ async function derivation(which, { module }) {
   return best;
 }
 
-/** Reads a stretch of a file as a lane does, seals every segment and drops it. */
-async function pipeline({ file, start, end }, given) {
-  const { seal } = await WAYS.webcrypto(given);
-  initSync({ module: unpacked(given.module) });
-  const sealer = new LaneSealer(unpacked(given.exported));
+/** Reads a stretch of a file as a lane does, one segment ahead, seals every segment and drops it. */
+async function pipeline({ file, start, end }, { module, exported }) {
+  initSync({ module: unpacked(module) });
+  const sealer = new LaneSealer(unpacked(exported));
   const bytes = sealer.plainBytes(0);
-  const reader = file.slice(start, end).stream().getReader({ mode: 'byob' });
-  await seal(); // the key is imported before the clock starts
-  let buffer = new ArrayBuffer(bytes);
+  const source = openSource({ kind: 'file', file: file.slice(start, end) });
+  await sealer.seal(0, new Uint8Array(bytes), true); // the key is imported before the clock starts
+  const count = Math.ceil((end - start) / bytes);
+  const read = (index) => (index < count ? source.read(index * bytes, bytes) : null);
   const begin = performance.now();
-  for (let index = 0; ; index += 1) {
-    const { value, done } = await reader.read(new Uint8Array(buffer), { min: bytes });
-    if (done || value.length < bytes) break;
-    await sealer.seal(index % 400, value, true);
-    buffer = value.buffer;
+  let reading = read(0);
+  for (let index = 0; reading; index += 1) {
+    const plaintext = await reading;
+    reading = read(index + 1);
+    const [, sealed] = await sealer.seal(index % 400, plaintext, true);
+    discarded(sealed.length);
   }
   return { begin: performance.timeOrigin + begin, end: performance.timeOrigin + performance.now() };
 }

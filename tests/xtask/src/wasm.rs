@@ -96,8 +96,8 @@ pub(crate) fn build_for_vectors(repo: &Repo) -> Result<PathBuf> {
     Ok(out)
 }
 
-/// Builds what the benchmarks compare with: the aes-gcm crate alone, and the envelope without the
-/// session, without and with public keys. Returns the folder; each has a name of its own.
+/// Builds what the benchmarks compare with: the aes-gcm crate alone, and the envelope alone, without
+/// and with public keys. Returns the folder; each has a name of its own.
 pub(crate) fn build_for_bench(repo: &Repo) -> Result<PathBuf> {
     let package = "sealift-bench-wasm";
     let out = repo.target.join("bench-wasm");
