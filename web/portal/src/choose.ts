@@ -15,20 +15,28 @@ export interface Chooser {
   welcome: () => boolean;
 }
 
-/** Wires the drop zone (the whole page), paste, and the buttons of the page that exist. */
-export function wireChoosing(chooser: Chooser): void {
+/**
+ * Wires the drop zone (the whole page), paste, and the buttons of the page that exist. The answer settles when all that
+ * was chosen before has been taken: walking through a folder takes its time.
+ */
+export function wireChoosing(chooser: Chooser): () => Promise<unknown> {
+  const walks = new Set<Promise<void>>();
   const settle = (chosen: Promise<Chosen>): void => {
-    chosen.then(
-      (found) => {
-        if (found.files.length + found.folders.length > 0) chooser.take(found);
-      },
-      (error: unknown) => chooser.failed(SealiftError.from(error, 'file_unreadable')),
-    );
+    const walk = chosen
+      .then(
+        (found) => {
+          if (found.files.length + found.folders.length > 0) chooser.take(found);
+        },
+        (error: unknown) => chooser.failed(SealiftError.from(error, 'file_unreadable')),
+      )
+      .finally(() => walks.delete(walk));
+    walks.add(walk);
   };
   wireDrop(chooser, settle);
   wirePaste(chooser);
   wirePicker('add-files', 'pick-files', chooser);
   if (document.getElementById('add-folder')) wireFolderPicker(chooser, settle);
+  return () => Promise.all(walks);
 }
 
 function wireDrop(chooser: Chooser, settle: (chosen: Promise<Chosen>) => void): void {

@@ -31,6 +31,8 @@ export class Compose {
   #files: SourceFile[] = [];
   #folders = new Set<string>();
   #adding = Promise.resolve();
+  #checking = false;
+  readonly #chosen: () => Promise<unknown>;
   #tree: Folder<SourceFile> = grow([]);
   readonly #list: FileList<SourceFile>;
   readonly #protection = new ProtectionFields(() => this.#refreshFacts());
@@ -43,7 +45,7 @@ export class Compose {
         act: () => this.#remove(node),
       }),
     });
-    wireChoosing({
+    this.#chosen = wireChoosing({
       take: (chosen) => this.#add(chosen),
       failed: (error) => showFailure(error, { back: { label: 'Back to the files', act: () => this.show() } }),
       welcome: () => shownScreen() === 'compose-screen',
@@ -53,10 +55,14 @@ export class Compose {
     button('remove-all').addEventListener('click', () => this.#clear());
     byId('compose', HTMLFormElement).addEventListener('submit', (event) => {
       event.preventDefault();
-      void this.#check().then(
-        (composed) => composed && send(composed),
-        (thrown: unknown) => showFailure(SealiftError.from(thrown), { back: { label: 'Back to the files', act: () => this.show() } }),
-      );
+      if (this.#checking) return; // pressed twice
+      this.#checking = true;
+      this.#check()
+        .then(
+          (composed) => composed && send(composed),
+          (thrown: unknown) => showFailure(SealiftError.from(thrown), { back: { label: 'Back to the files', act: () => this.show() } }),
+        )
+        .finally(() => (this.#checking = false));
     });
   }
 
@@ -114,6 +120,15 @@ export class Compose {
     say(`Added ${words.amount(files.length, folders.length)}. ${part('files-count').textContent}`);
   }
 
+  /** Waits until all that was dropped or picked is in the list, so that nothing of it is left out. */
+  async #added(): Promise<void> {
+    const slow = setTimeout(() => this.#notice('One moment: what you added is still being read. It is sent as soon as it is in the list.'), SLOW_MS);
+    await this.#chosen();
+    await this.#adding;
+    clearTimeout(slow);
+    this.#notice('');
+  }
+
   #remove(node: Node<SourceFile>): void {
     const gone = new Set([...leaves(node)].map((leaf) => leaf.item));
     this.#files = this.#files.filter((source) => !gone.has(source));
@@ -161,6 +176,8 @@ export class Compose {
 
   /** What was entered, or null after pointing out what is missing. */
   async #check(): Promise<Composed | null> {
+    await this.#added();
+    if (shownScreen() !== 'compose-screen') return null; // Something could not be read, and that is shown.
     if (this.#files.length === 0 && this.#folders.size === 0) {
       button('add-files').focus();
       say('Add a file or a folder first.');
@@ -169,7 +186,7 @@ export class Compose {
     const protection = await this.#protection.read();
     if (!protection) return null;
     return {
-      files: this.#files,
+      files: [...this.#files],
       folders: [...emptyFolders(this.#tree)].map((folder) => folder.path),
       title: input('title').value.trim(),
       note: byId('note', HTMLTextAreaElement).value.trim(),
@@ -178,6 +195,9 @@ export class Compose {
     };
   }
 }
+
+/** Who waits longer than this wants to know why. */
+const SLOW_MS = 300;
 
 /** No task may keep the page from answering a key for longer than this. */
 const SLICE_MS = 25;

@@ -27,6 +27,7 @@ const PROOFS: Record<Proof, string> = {
 const OPENED_BY = { password: 'Your password', identity: 'Your secret key', link: 'The link by itself' };
 
 const PIECES = 'Checked: what is here is unchanged since it was sealed.';
+const PIECES_SAVED = 'Every byte of these was checked: they are unchanged since they were sealed.';
 
 const SAVED: Record<Proof, string> = { ...PROOFS, link: 'Every byte was checked: complete, unchanged, and exactly what was sent under your link.' };
 
@@ -57,7 +58,6 @@ export class ContentsView {
     part('contents-missing').hidden = contents.missing === 0;
     setText(part('contents-missing').querySelector('p') as Element, missingSentence(contents.missing));
     showProof(part('contents-proof'), proof, contents.missing > 0 ? PIECES : PROOFS[proof]);
-    showProof(part('received-proof'), proof, SAVED[proof]);
 
     showReport(
       [
@@ -118,10 +118,16 @@ export class ContentsView {
     const ended = job.start();
     const what = entries === 'all' ? this.contents.entries : entries;
     const folders = entries === 'all' ? this.contents.folders.length : 0;
-    void this.#follow(job, ended, words.amount(what.length, folders), what.reduce((sum, entry) => sum + entry.bytes, 0), () => this.#download(entries));
+    const whole = this.contents.missing === 0 && what.length === this.#all;
+    void this.#follow(job, ended, whole, words.amount(what.length, folders), what.reduce((sum, entry) => sum + entry.bytes, 0), () => this.#download(entries));
   }
 
-  async #follow(job: DownloadJob, ended: Promise<void>, amount: string, bytes: number, again: () => void): Promise<void> {
+  /** What is proved of what was saved. Nothing is called complete when it was not all of the package (rule L3). */
+  #saved(whole: boolean): string {
+    return whole ? SAVED[this.contents.proof] : PIECES_SAVED;
+  }
+
+  async #follow(job: DownloadJob, ended: Promise<void>, whole: boolean, amount: string, bytes: number, again: () => void): Promise<void> {
     const panel = new ProgressPanel(job, 'Downloading', () => job.cancel());
     let over = false;
     const onState = (): void => {
@@ -139,6 +145,7 @@ export class ContentsView {
     try {
       await ended;
       if (job.state === 'cancelled') throw new SealiftError('cancelled');
+      showProof(part('received-proof'), this.contents.proof, this.#saved(whole));
       setText(part('received-lead'), `${amount}, ${words.bytes(bytes)}. ${WHERE[job.savingInto ?? 'auto']}`);
       showScreen('received-screen');
       say('Received');

@@ -42,12 +42,14 @@ export class ProtectionFields {
   /** Takes away the choices that the relay does not leave, and says so. */
   restrict(policy: ProtectionPolicy): void {
     const { mode } = (this.#policy = policy);
-    part('choice-password').hidden = mode === 'off';
-    part('own-password-field').hidden = mode === 'off';
+    // Off only hides the field. Who has entered a password already keeps it: a relay's word never takes one away (rule P1).
+    const hide = mode === 'off' && input('password').value === '';
+    part('choice-password').hidden = hide;
+    part('own-password-field').hidden = hide;
     part('choice-link').hidden = mode === 'required';
-    const gone = mode === 'off' ? 'with-password' : mode === 'required' ? 'no-password' : '';
-    if (gone && input(gone).checked) input(mode === 'off' ? 'no-password' : 'with-password').checked = true;
-    if (mode === 'off') input('own-password').checked = false;
+    const gone = hide ? 'with-password' : mode === 'required' ? 'no-password' : '';
+    if (gone && input(gone).checked) input(hide ? 'no-password' : 'with-password').checked = true;
+    if (hide) input('own-password').checked = false;
     const asked = policy.passwordRule ? 'This relay takes strong passwords only.' : '';
     const text = mode === 'required' ? `This relay takes no package that opens by its link alone. ${asked}` : asked;
     setText(part('protection-policy'), text.trim());

@@ -29,9 +29,12 @@ const REMOVED_BY_RELAY = new Set(['password_required', 'kdf_too_weak', 'content_
 
 const STAY = 'Keep this page open until it is done. You can use other tabs and programs meanwhile.';
 
+/** While another client has the upload: nothing happens here without a person. */
+const BUSY: Stage = { title: 'This goes on in another window', lead: 'It stays there unless you go on here. Then the other one stops.', motion: 'ending' };
+
 /** How each state of a job looks while it lasts; the others are screens of their own. */
 function stageOf(state: SendState, job: SendJob): Stage | null {
-  const what = words.amount(job.options.files.length, job.options.folders?.length ?? 0);
+  const what = words.amount(job.options.files.length, job.options.folders.length);
   switch (state) {
     case 'preparing': return { title: 'Getting ready', lead: `Looking through ${what}.`, motion: 'ending' };
     case 'deriving': return { title: 'Making the key', lead: 'Turning your password into a key takes a moment, on purpose: it makes guessing slow.', motion: 'ending' };
@@ -86,9 +89,10 @@ class SendPage {
     });
     let transport: Transport | null = null;
     let moved = '';
+    let busy = false;
     job.addEventListener('state', () => {
       if (ended) return;
-      const stage = stageOf(job.state, job);
+      const stage = busy && job.state === 'waiting' ? BUSY : stageOf(job.state, job);
       if (stage) panel.stage(stage);
       if (job.state === 'sending') panel.notice(moved); // Whatever else was in the way is over.
     });
@@ -101,11 +105,15 @@ class SendPage {
     });
     job.addEventListener('notice', (event) => {
       const { code, message } = (event as CustomEvent<{ code: string; message: string }>).detail;
-      panel.notice(message, code === 'session_busy');
+      busy = code === 'session_busy';
+      if (busy) panel.stage(BUSY);
+      panel.notice(message, busy);
     });
     job.addEventListener('created', () => this.#offerManageLink(job, 'progress-screen'));
     button('take-over').onclick = () => {
+      busy = false;
       panel.notice('');
+      panel.stage(stageOf('waiting', job) as Stage);
       job.takeOver();
     };
 
@@ -148,7 +156,7 @@ class SendPage {
 
   #showSent(job: SendJob, result: SendResult): void {
     this.#result = result;
-    const { files, folders = [] } = job.options;
+    const { files, folders } = job.options;
     const size = files.reduce((sum, { file }) => sum + file.size, 0);
     setText(part('sent-lead'), `${words.amount(files.length, folders.length)}, ${words.bytes(size)}. Available until ${words.date(result.expiresAt)}.`);
     input('link').value = result.receiveLink;

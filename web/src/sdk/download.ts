@@ -39,6 +39,8 @@ export class DownloadJob extends EventTarget {
   private readonly job = ++jobs;
   private readonly samples: { at: number; bytes: number }[] = [];
   private stopStream: (() => void) | null = null;
+  /** A person has cancelled: perhaps while a dialog or a stream is waited for, of which the worker knows nothing. */
+  private readonly called = new AbortController();
 
   /** `title` names the archive, when one is made. */
   constructor(
@@ -61,7 +63,7 @@ export class DownloadJob extends EventTarget {
     this.enter('running');
     const listening = this.worker.listen<SaveReport>((report) => report.job === this.job && void this.heard(report));
     try {
-      await this.save(await this.pick());
+      await this.save(await this.unlessCancelled(this.pick()));
       await this.handedOver;
       this.enter('received');
     } catch (thrown) {
@@ -87,7 +89,18 @@ export class DownloadJob extends EventTarget {
   }
 
   cancel(): void {
-    if (this.state === 'running' || this.state === 'paused' || this.state === 'verifying') void this.worker.call('cancel', this.job);
+    if (this.state !== 'running' && this.state !== 'paused' && this.state !== 'verifying') return;
+    this.called.abort();
+    void this.worker.call('cancel', this.job);
+  }
+
+  private unlessCancelled<T>(waited: Promise<T>): Promise<T> {
+    const { signal } = this.called;
+    return new Promise((resolve, reject) => {
+      const stop = (): void => reject(new SealiftError('cancelled'));
+      signal.addEventListener('abort', stop, { once: true });
+      waited.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+    });
   }
 
   /** The dialog first: it needs the click. Then the tiers, by trying. */
@@ -131,7 +144,7 @@ export class DownloadJob extends EventTarget {
       return this.run(filesToSave(this.listed, ({ safe }) => ({ kind: 'folder', handle, path: safe })), { folders });
     }
     // Without a dialog there is one file to hand over: the one, or an archive of all.
-    const target = await this.openTarget(picked.kind);
+    const target = await this.unlessCancelled(this.openTarget(picked.kind));
     const transfer = target.kind === 'stream' ? [target.port] : [];
     if (this.isAlone()) return this.run(filesToSave(this.listed, () => target), { transfer });
     const files = filesToSave(this.listed, ({ safe, entry }) => ({ kind: 'zip', path: safe, modified: entry.modified?.getTime() ?? null }));
@@ -144,6 +157,10 @@ export class DownloadJob extends EventTarget {
     const bytes = this.isAlone() ? this.progress.bytesTotal : this.archiveBytes();
     const { port, stop } = await startStream(this.fileName(), bytes);
     this.stopStream = stop;
+    if (this.called.signal.aborted) {
+      stop();
+      port.postMessage({ error: true }); // the browser's own download ends with it
+    }
     return { kind, port };
   }
 
@@ -154,7 +171,9 @@ export class DownloadJob extends EventTarget {
 
   private run(files: FileToSave[], more: { folders?: SaveOrder['folders']; archive?: Target; transfer?: Transferable[] } = {}): Promise<void> {
     const { folders = [], archive = null, transfer = [] } = more;
-    return this.worker.call<void>('save', { job: this.job, files, folders, archive } satisfies SaveOrder, transfer);
+    const saved = this.worker.call<void>('save', { job: this.job, files, folders, archive } satisfies SaveOrder, transfer);
+    if (this.state === 'paused') void this.worker.call('pause', this.job); // while it was set up
+    return saved;
   }
 
   private handedOver: Promise<void> = Promise.resolve();

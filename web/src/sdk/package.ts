@@ -106,10 +106,11 @@ export class Package {
       options.signal?.removeEventListener('abort', stop);
     }
     this.openedBy = identity ? 'identity' : this.needs === 'password' ? 'password' : 'link';
-    if (relay !== null) await rememberGeneration(needs.package, needs.generation);
     // Anybody can seal to a public key: what it opens is proved by the link alone (rules K3, L2).
     const sealedBy = identity ? 'unpinned' : 'password';
     this.contents = await (this.found.manifest ? this.readManifest(this.found.manifest, sealedBy) : this.readAlone(sealedBy));
+    // Not by what an identity opened: anybody can make a keyring of any number for a public key.
+    if (relay !== null && !identity) await rememberGeneration(needs.package, needs.generation);
     return this.contents;
   }
 

@@ -40,9 +40,13 @@ export class SendJob extends EventTarget {
   private worker: Worker | null = null;
   private ending: { resolve(result: SendResult): void; reject(error: SealiftError): void } | null = null;
 
+  /** As they were when the job was made: what a caller adds to its lists later is not part of it. */
+  readonly options: SendOptions & { folders: string[] };
+
   /** @throws SealiftError `bad_usage` unless the protection is a password that is not empty, recipients, or the link. */
-  constructor(readonly options: SendOptions) {
+  constructor(options: SendOptions) {
     super();
+    this.options = { ...options, files: [...options.files], folders: [...(options.folders ?? [])] };
     if (!isProtection(options.protection)) throw new SealiftError('bad_usage');
     const bytes = options.files.reduce((sum, { file }) => sum + file.size, 0);
     this.progress = noProgress(bytes, options.files.length);
@@ -113,7 +117,7 @@ export class SendJob extends EventTarget {
       module,
       relay: new URL(options.relay ?? location.origin).origin,
       files: options.files,
-      folders: options.folders ?? [],
+      folders: options.folders,
       title: options.title ?? '',
       note: options.note ?? '',
       protection: options.protection,
@@ -142,6 +146,7 @@ export class SendJob extends EventTarget {
         if (refusal) throw new SealiftError('weak_password', `${new SealiftError('weak_password').message}\n${refusal}`);
         return;
       } catch (thrown) {
+        if (this.ended()) return; // cancelled meanwhile
         const error = SealiftError.from(thrown);
         if (!['network_lost', 'draining', 'relay_busy'].includes(error.code)) throw error;
         this.enter('waiting');
@@ -220,8 +225,9 @@ export class SendJob extends EventTarget {
     return ['sent', 'failed', 'cancelled', 'superseded'].includes(this.state);
   }
 
+  /** An end is an end: what comes late changes nothing. */
   private enter(state: SendState): void {
-    if (this.state === state) return;
+    if (this.state === state || this.ended()) return;
     this.state = state;
     this.tell('state');
   }
@@ -236,7 +242,7 @@ function isProtection(protection: unknown): boolean {
   const { kind, password, recipients } = (protection ?? {}) as { kind?: unknown; password?: unknown; recipients?: unknown };
   const own = typeof password === 'string' && password !== '';
   if (kind === 'recipients') return Array.isArray(recipients) && recipients.length > 0 && (own || password === undefined);
-  return kind === 'link' || (kind === 'password' && own);
+  return kind === 'link' ? password === undefined : kind === 'password' && own;
 }
 
 /** As many lanes as there are cores to seal for them. The session opens fewer when more do not help. */
