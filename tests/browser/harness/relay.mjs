@@ -13,7 +13,7 @@ export function program(name) {
 }
 
 export class Relay {
-  /** Starts a relay on a free port, with a data folder of its own. `more` are further arguments. */
+  /** Starts a relay on a free port, with a data folder of its own. `more` are further arguments; uploads are open unless they say otherwise. */
   static async start(...more) {
     const relay = new Relay();
     relay.data = await mkdtemp(join(tmpdir(), 'sealift-browser-'));
@@ -27,7 +27,8 @@ export class Relay {
   }
 
   async #spawn(port) {
-    const args = ['serve', '--listen', `127.0.0.1:${port}`, '--data', join(this.data, 'data'), '--open-uploads', ...this.more];
+    const open = this.more.some((argument) => argument.startsWith('--open-uploads')) ? [] : ['--open-uploads'];
+    const args = ['serve', '--listen', `127.0.0.1:${port}`, '--data', join(this.data, 'data'), ...open, ...this.more];
     this.log = '';
     this.process = spawn(program('sealift-relay'), args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.process.stderr.on('data', (text) => (this.log = (this.log + text).slice(-20_000)));
