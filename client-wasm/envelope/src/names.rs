@@ -98,7 +98,10 @@ impl Taken {
 
     /// Whether it is a folder, or stands above one.
     fn is_folder(&self, lower: &str) -> bool {
-        let first_from = |text: &str| self.folders.partition_point(|folder| folder[..] < *text);
+        let first_from = |text: &str| {
+            self.folders
+                .partition_point(|folder| folder.as_str() < text)
+        };
         let starts = |at: usize, text: &str| {
             let folder = self.folders.get(at);
             folder.is_some_and(|folder| folder.starts_with(text))
@@ -129,8 +132,11 @@ impl Taken {
     }
 }
 
+/// Equal for names that a file system without regard to case takes for the same. A sigma at the end
+/// of a word is one like any other there.
 fn lower(path: &str) -> String {
-    path.to_lowercase()
+    let lower = path.chars().flat_map(char::to_lowercase);
+    lower.map(|c| if c == 'ς' { 'σ' } else { c }).collect()
 }
 
 /// "folder/name.ext", to be told apart by numbers.
@@ -197,14 +203,18 @@ fn safe_name(name: &str) -> String {
             }
         })
         .collect();
-    let trimmed = replaced.trim_end_matches(['.', ' ']);
-    let mut safe = String::new();
+    let trimmed = trim(&replaced);
     if trimmed.is_empty() || is_device(trimmed) {
-        safe.push('_');
+        // Cut first: a dot could stand at the end of what is left.
+        ["_", trim(shorten(trimmed, NAME_BYTES_MAX - 1))].concat()
+    } else {
+        trimmed.to_owned()
     }
-    safe.push_str(trimmed);
-    let bytes_max = NAME_BYTES_MAX.min(safe.len());
-    shorten(&safe, bytes_max).to_owned()
+}
+
+/// Without the dots and blanks at the end, which Windows drops.
+fn trim(name: &str) -> &str {
+    name.trim_end_matches(['.', ' '])
 }
 
 /// Names that open a device on Windows, whatever extension follows.
@@ -221,7 +231,7 @@ fn is_device(name: &str) -> bool {
         .strip_prefix("COM")
         .or_else(|| upper.strip_prefix("LPT"));
     number.is_some_and(|n| {
-        matches!(n, "¹" | "²" | "³") || (n.len() == 1 && n.as_bytes()[0].is_ascii_digit())
+        matches!(n, "¹" | "²" | "³") || matches!(n.as_bytes(), [digit] if digit.is_ascii_digit())
     })
 }
 
@@ -230,7 +240,7 @@ fn shorten(text: &str, bytes_max: usize) -> &str {
     let end = (0..=bytes_max.min(text.len()))
         .rev()
         .find(|end| text.is_char_boundary(*end));
-    &text[..end.unwrap_or(0)]
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -326,6 +336,12 @@ mod tests {
         }
         let long = "CON.".to_owned() + &"é".repeat(125);
         assert!(safe_path(&long).len() <= NAME_BYTES_MAX);
+        // Cut to make room for the `_`, a name still ends in no dot or blank.
+        for end in [".b", " b", "..b", ". b"] {
+            let stem = "CON.".to_owned() + &"a".repeat(NAME_BYTES_MAX - 4 - end.len());
+            assert_eq!(check_path(&(stem.clone() + end)), Ok(()));
+            assert_eq!(safe_path(&(stem.clone() + end)), "_".to_owned() + &stem);
+        }
     }
 
     #[test]
@@ -349,6 +365,12 @@ mod tests {
                 "empty (2)"
             ]
         );
+    }
+
+    #[test]
+    fn one_letter_has_one_lower_case_wherever_it_stands() {
+        let safe = safe_paths(["ΟΔΟΣ", "οδος", "οδοσ"], []);
+        assert_eq!(safe, ["ΟΔΟΣ", "οδος (2)", "οδοσ (3)"]);
     }
 
     #[test]

@@ -93,6 +93,32 @@ fn k2_of_two_rekeys_at_once_one_succeeds_and_the_other_begins_again() {
     assert!(open(&relay.keyring, "mine").is_ok());
 }
 
+fn undo(key: &PackageKey, current: &[u8], previous: &[u8]) -> Result<Vec<u8>, Error> {
+    let undoing = KeyringBuilder::undoing(key, current, previous)?;
+    undoing.within(TESTS).build()
+}
+
+#[test]
+fn k2_undo_takes_no_other_keyring_than_the_one_before() {
+    let package = Package::new(1);
+    // The first password leaked and was changed; then it was changed once more.
+    let second = change(&package.keyring, PASSWORD, "second");
+    let third = change(&second, "second", "third");
+    let refused = undo(&package.key, &third, &package.keyring);
+    assert_eq!(
+        refused,
+        Err(Error::OldKeyring),
+        "a relay cannot bring it back"
+    );
+    assert_eq!(undo(&package.key, &third, &third), Err(Error::OldKeyring));
+    let undone = undo(&package.key, &third, &second).unwrap();
+    assert!(open(&undone, "second").is_ok());
+    // Nor is the slot's own key enough: a keyring of somebody else's is not taken over.
+    let stranger = Package::new(2);
+    let refused = undo(&package.key, &stranger.keyring, &second);
+    assert_eq!(refused, Err(FormatError::PackageMismatch.into()));
+}
+
 #[test]
 fn k2_undo_is_a_new_keyring_with_the_slots_of_the_one_before() {
     let package = Package::new(1);
@@ -105,13 +131,7 @@ fn k2_undo_is_a_new_keyring_with_the_slots_of_the_one_before() {
     let before = relay.before.clone().unwrap();
     // The old password still opens the one before, which gives the right to replace.
     let key = open(&before, PASSWORD).unwrap();
-    let undone = KeyringBuilder::replacing(&key, &relay.keyring)
-        .unwrap()
-        .within(TESTS)
-        .keep(&before, |_, _| true)
-        .unwrap()
-        .build()
-        .unwrap();
+    let undone = undo(&key, &relay.keyring, &before).unwrap();
     relay.put(tag(&relay.keyring), &undone).unwrap();
     assert_eq!(tag(&relay.keyring).0, 3);
     assert!(open(&relay.keyring, PASSWORD).is_ok());

@@ -131,14 +131,12 @@ impl OpenedKeyring {
         Ok(add(builder, recipients, password)?.build()?)
     }
 
-    /// The next keyring with all slots of an older one of the same package: undoes what came between.
+    /// The next keyring with all slots of the one before this: undoes what came between.
     ///
     /// # Errors
-    /// `damaged_keyring`, `package_mismatch`.
-    pub fn restore(&self, older: &[u8]) -> Result<Vec<u8>> {
-        Ok(KeyringBuilder::replacing(&self.key, &self.bytes)?
-            .keep(older, |_, _| true)?
-            .build()?)
+    /// `old_keyring` when `previous` is not the one that this keyring replaced; `damaged_keyring`, `package_mismatch`.
+    pub fn restore(&self, previous: &[u8]) -> Result<Vec<u8>> {
+        Ok(KeyringBuilder::undoing(&self.key, &self.bytes, previous)?.build()?)
     }
 
     /// Checks that `stored` is byte for byte the keyring that [`OpenedKeyring::replace`] made, and that it was made with

@@ -18,7 +18,7 @@
 //! assert!(open(&second, None, Credential::Link(&link)).is_err());
 //!
 //! // Undo: the slots of the keyring before, under the next number.
-//! let third = KeyringBuilder::replacing(&opened.key, &second)?.keep(&first, |_, _| true)?.build()?;
+//! let third = KeyringBuilder::undoing(&opened.key, &second, &first)?.build()?;
 //! assert!(open(&third, None, Credential::Link(&link)).is_ok());
 //! # Ok(()) }
 //! ```
@@ -76,6 +76,22 @@ impl<'a> KeyringBuilder<'a> {
         Ok(builder)
     }
 
+    /// A keyring that takes back the step from `previous` to `current`: it has all slots of
+    /// `previous`, under the next number.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OldKeyring`] if `current` names another keyring as the one before it, or a relay
+    /// could choose which password comes back; those of [`KeyringBuilder::replacing`].
+    pub fn undoing(key: &'a PackageKey, current: &[u8], previous: &[u8]) -> Result<Self, Error> {
+        let builder = Self::replacing(key, current)?;
+        let named = Keyring::parse(current)?.previous_sha256();
+        if <[u8; 32]>::from(Sha256::digest(previous)) != named {
+            return Err(Error::OldKeyring);
+        }
+        builder.keep(previous, |_, _| true)
+    }
+
     /// Other limits of cost. Only tests have any.
     #[must_use]
     pub fn within(mut self, limits: KdfLimits) -> Self {
@@ -84,8 +100,8 @@ impl<'a> KeyringBuilder<'a> {
     }
 
     /// Takes over slots of another keyring of this package, as they are: those for which `which`
-    /// says yes, given their number from 0 and their kind. From the keyring that is replaced, or, to
-    /// undo that, from the one before. Nobody's password is needed for it.
+    /// says yes, given their number from 0 and their kind. From the keyring that is replaced; to undo
+    /// that, see [`KeyringBuilder::undoing`]. Nobody's password is needed for it.
     ///
     /// # Errors
     ///
