@@ -14,7 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
-use crate::reload;
+use crate::reload::{self, Reloaded};
 use crate::serve::Reloader;
 
 /// The one thing that can be asked for.
@@ -31,6 +31,9 @@ pub struct Answer {
     pub applied: Vec<String>,
     /// What needs a restart.
     pub restart: Vec<String>,
+    /// Docroots that could not be checked and are used as before.
+    #[serde(default)]
+    pub unchecked: Vec<String>,
     /// What is wrong; then nothing was applied and the old configuration holds.
     pub errors: Vec<String>,
 }
@@ -126,7 +129,7 @@ async fn answer(mut stream: UnixStream, reloader: &Reloader, sources: &Sources) 
 /// Reads everything again and applies it, or says why not and leaves what holds.
 async fn reload(reloader: &Reloader, sources: &Sources) -> Answer {
     match reload_or(reloader, sources).await {
-        Ok(changes) => {
+        Ok(Reloaded { changes, unchecked }) => {
             tracing::info!(
                 applied = changes.applied.len(),
                 restart = changes.restart.len(),
@@ -138,9 +141,13 @@ async fn reload(reloader: &Reloader, sources: &Sources) -> Answer {
                     "this change needs a restart; the old value holds until then"
                 );
             }
+            for docroot in &unchecked {
+                tracing::warn!("{docroot}");
+            }
             Answer {
                 applied: changes.applied,
                 restart: changes.restart,
+                unchecked,
                 errors: Vec::new(),
             }
         }
@@ -157,10 +164,7 @@ async fn reload(reloader: &Reloader, sources: &Sources) -> Answer {
     }
 }
 
-async fn reload_or(
-    reloader: &Reloader,
-    sources: &Sources,
-) -> Result<sealift_config::Changes, ConfigErrors> {
+async fn reload_or(reloader: &Reloader, sources: &Sources) -> Result<Reloaded, ConfigErrors> {
     let loaded = sources.load()?;
     reload::check(&loaded)?;
     let other = |error: anyhow::Error| ConfigError::new(Origin::Default, format!("{error:#}"));

@@ -89,7 +89,7 @@ async fn serve(flags: &Flags) -> anyhow::Result<()> {
         signal(SignalKind::interrupt())?,
     );
     let data = loaded.config.settings.data.clone();
-    let running = start(loaded.config).await?;
+    let running = Box::pin(start(loaded.config)).await?; // boxed: else too deep a type to compile for speed
     let control = control::Control::open(&data)?;
     let reloading = tokio::spawn(control.run(running.reloader(), sources));
     print(&format!("listening on {}", running.url()))?;
@@ -125,6 +125,9 @@ async fn ask_for_reload(place: Place) -> anyhow::Result<()> {
     }
     for line in &answer.restart {
         print(&format!("needs a restart: {line}"))?;
+    }
+    for line in &answer.unchecked {
+        print(&format!("warning: {line}"))?;
     }
     if !answer.errors.is_empty() {
         bail!(

@@ -21,12 +21,22 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigErrors> {
     Ok(())
 }
 
-/// Applies what can be applied, and says what needs a restart.
+/// What a reload did.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Reloaded {
+    /// What holds from now on, and what needs a restart.
+    pub changes: Changes,
+    /// Docroots that are used as before although they could not be checked: a line for each.
+    pub unchecked: Vec<String>,
+}
+
+/// Applies what can be applied, and says what needs a restart. A docroot that is unwell does not keep a policy from
+/// being tightened.
 ///
 /// # Errors
 ///
 /// When a file that the configuration names cannot be used; then nothing has changed.
-pub(crate) async fn apply(relay: &Arc<Relay>, new: &Config) -> anyhow::Result<Changes> {
+pub(crate) async fn apply(relay: &Arc<Relay>, new: &Config) -> anyhow::Result<Reloaded> {
     let (next, changes) = relay.config.current().reloaded(new);
     // Everything that can fail comes before anything that changes.
     let settings = &next.settings;
@@ -36,10 +46,11 @@ pub(crate) async fn apply(relay: &Arc<Relay>, new: &Config) -> anyhow::Result<Ch
         }
         _ => None,
     };
-    relay.storage.docroots.reload(&next, &relay.sqlite).await?;
+    let docroots = &relay.storage.docroots;
+    let unchecked = docroots.reload(&next, &relay.sqlite).await?;
     if let Some((served, new)) = certificate {
         served.replace(new);
     }
     relay.config.replace(next);
-    Ok(changes)
+    Ok(Reloaded { changes, unchecked })
 }

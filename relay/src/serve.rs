@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rustix::fs::FlockOperation;
 use rustls::server::ResolvesServerCert;
-use sealift_config::{Changes, Config, Live};
+use sealift_config::{Config, Live};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -24,6 +24,7 @@ use crate::hosts::Hosts;
 use crate::packages::Packages;
 use crate::records::Sqlite;
 use crate::relay::{Relay, Webtransport};
+use crate::reload::Reloaded;
 use crate::store::Storage;
 use crate::{cleanup, clock, connections, enforce, exporter, reload, routes, webtransport};
 
@@ -65,7 +66,7 @@ pub async fn start(config: impl Into<Config>) -> anyhow::Result<Running> {
     }
     let lock = lock(data)?;
     let sqlite = Arc::new(Sqlite::open(&data.join("sealift.db")).await?);
-    let docroots = Docroots::open(&config, &sqlite).await?;
+    let docroots = Box::pin(Docroots::open(&config, &sqlite)).await?;
     let grants =
         Grants::open(&data.join("secrets")).context("the key for grants cannot be used")?;
     let storage = Arc::new(Storage {
@@ -256,7 +257,7 @@ impl Reloader {
     /// # Errors
     ///
     /// When something that it names cannot be used; then the old one holds as it was.
-    pub async fn reload(&self, config: &Config) -> anyhow::Result<Changes> {
+    pub async fn reload(&self, config: &Config) -> anyhow::Result<Reloaded> {
         let relay = self.0.upgrade().context("the relay is stopping")?;
         Box::pin(reload::apply(&relay, config)).await
     }

@@ -3,7 +3,7 @@
 //! Made by [`crate::DocrootUrl::parse`] only, so that whatever reaches [`crate::Docroot`] has been checked.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -431,6 +431,46 @@ impl fmt::Display for Endpoint {
             None => Ok(()),
         }
     }
+}
+
+impl DocrootSettings {
+    /// Whether one of two docroots is the other, or lies in it: what one relay cleans up there would be the other
+    /// docroot's. Addresses that name one server in two ways are not seen through.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Folder(one), Self::Folder(two)) => {
+                let (one, two) = (real(one), real(two));
+                one.starts_with(&two) || two.starts_with(&one)
+            }
+            (Self::S3(one), Self::S3(two)) => {
+                let place = |s3: &S3Settings| {
+                    let server = s3.endpoint.as_ref().map(|at| (at.host.clone(), at.port));
+                    (server, s3.bucket.clone())
+                };
+                place(one) == place(two)
+                    && (below(&one.path, &two.path) || below(&two.path, &one.path))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A folder without symbolic links, as far as it exists.
+fn real(folder: &Path) -> PathBuf {
+    folder
+        .ancestors()
+        .find_map(|known| {
+            let real = known.canonicalize().ok()?;
+            Some(real.join(folder.strip_prefix(known).ok()?))
+        })
+        .unwrap_or_else(|| folder.to_owned())
+}
+
+/// Whether a path in a bucket is another one, or lies in it.
+fn below(path: &str, folder: &str) -> bool {
+    let rest = path.strip_prefix(folder);
+    folder.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The place, without credentials and query: for logs, reports and tables.

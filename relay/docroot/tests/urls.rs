@@ -483,3 +483,39 @@ proptest! {
         prop_assert_eq!(s3(&format!("{query}{key}")).encryption, s3(&format!("{query}{encoded}")).encryption);
     }
 }
+
+#[test]
+fn docroots_that_lie_in_one_another_are_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("same")).unwrap();
+    let folder = |path: &str| format!("file://{}{path}", dir.path().display());
+    let settings = |url: &str| {
+        DocrootUrl::parse(url, &SystemDefaults::default())
+            .unwrap_or_else(|error| panic!("{url}: {error}"))
+    };
+    for (one, two, overlap) in [
+        ("s3://bucket/a", "s3://bucket/a", true),
+        ("s3://bucket", "s3://bucket/a", true),
+        (
+            "s3://bucket/a",
+            "s3://s3.amazonaws.com/bucket/a/b?region=eu-west-1",
+            true,
+        ),
+        ("s3://bucket/a", "s3://bucket/ab", false),
+        ("s3://bucket/a", "s3://other/a", false),
+        ("s3://bucket/a", "s3://127.0.0.1:9000/bucket/a", false),
+        (
+            "s3://127.0.0.1:9000/bucket/a",
+            "s3://127.0.0.1:9000/bucket?storage-class=STANDARD",
+            true,
+        ),
+        (&folder("/a"), &folder("/a/b"), true),
+        (&folder("/a"), &folder("/ab"), false),
+        (&folder("/a/b"), &folder("/same/a"), true),
+        (&folder("/a"), "s3://bucket/a", false),
+    ] {
+        let (first, second) = (settings(one), settings(two));
+        assert_eq!(first.overlaps(&second), overlap, "{one} {two}");
+        assert_eq!(second.overlaps(&first), overlap, "{two} {one}");
+    }
+}

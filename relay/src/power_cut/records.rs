@@ -271,6 +271,7 @@ impl State {
             | Change::UploadBegun { .. }
             | Change::Verified { .. }
             | Change::NameDocroot { .. }
+            | Change::PlaceDocroot { .. }
             | Change::Prolong { .. }
             | Change::Expire { .. }
             | Change::Deleting { .. }

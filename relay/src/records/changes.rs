@@ -90,6 +90,9 @@ fn statements(change: Change) -> Vec<Query> {
         Change::NameDocroot { name, id } => vec![
             query("INSERT INTO docroots (name, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING").bind(name).bind(id.to_vec()),
         ],
+        Change::PlaceDocroot { name, address } => vec![
+            query("UPDATE docroots SET address = ?2 WHERE name = ?1").bind(name).bind(address),
+        ],
         Change::Claim { package, epoch, client_id } => vec![
             query("UPDATE packages SET epoch = ?2, client_id = ?3 WHERE id = ?1 AND epoch = ?2 - 1 AND state < 3")
                 .bind(package.0.to_vec())

@@ -229,6 +229,13 @@ pub enum Change {
         /// Its id.
         id: [u8; 16],
     },
+    /// Says where a named docroot is. Condition: it is named.
+    PlaceDocroot {
+        /// Its name in the configuration.
+        name: String,
+        /// Where it is, without credentials.
+        address: String,
+    },
     /// Makes the package's row, before its first byte is stored. Condition: none yet, or only reserved, and
     /// within what the grant allows.
     Reserve {

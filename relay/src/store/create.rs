@@ -17,6 +17,8 @@ impl Store {
         client_id: ClientId,
     ) -> Result<StorageAnswer, Failure> {
         let _one = self.changing.write().await;
+        // Until the package is recorded its docroot must not move, although nothing is in it.
+        let steady = self.storage.docroots.steady().await;
         let (package, metrics) = (self.package, &*self.storage.metrics);
         let policy = self.policy()?;
         let keyring = door::Keyring {
@@ -72,6 +74,7 @@ impl Store {
                 false => Failure(StorageError::NotMine),
             });
         }
+        drop(steady);
         self.open().exists = true;
         let wanted = create
             .expires_in_s

@@ -148,6 +148,53 @@ impl Sqlite {
         self.apply(Change::NameDocroot { name, id }).await.map(drop)
     }
 
+    /// Says where a docroot is; written only when that is new.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn set_docroot_address(
+        &self,
+        name: &str,
+        address: &str,
+    ) -> Result<(), RecordsError> {
+        let known = query_scalar("SELECT address FROM docroots WHERE name = ?1");
+        let known: Option<Option<String>> = known
+            .bind(name.to_owned())
+            .fetch_optional(&self.readers)
+            .await?;
+        if known.flatten().as_deref() == Some(address) {
+            return Ok(());
+        }
+        let (name, address) = (name.to_owned(), address.to_owned());
+        let place = Change::PlaceDocroot { name, address };
+        self.apply(place).await.map(drop)
+    }
+
+    /// Docroots that keep packages: name, where each was last, and how many packages.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`].
+    pub(crate) async fn docroots_in_use(
+        &self,
+    ) -> Result<Vec<(String, Option<String>, i64)>, RecordsError> {
+        let rows = query(
+            "SELECT p.docroot, max(d.address) AS address, count(*) AS packages FROM packages p \
+             LEFT JOIN docroots d ON d.name = p.docroot GROUP BY p.docroot",
+        );
+        let rows = rows.fetch_all(&self.readers).await?;
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    row.try_get("docroot")?,
+                    row.try_get("address")?,
+                    row.try_get("packages")?,
+                ))
+            })
+            .collect()
+    }
+
     /// Whether no package is recorded as kept in a docroot.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ pub(super) const SCHEMA: &[&str] = &[
     include_str!("../schema-4.sql"),
     include_str!("../schema-5.sql"),
     include_str!("../schema-6.sql"),
+    include_str!("../schema-7.sql"),
 ];
 
 /// Brings the schema up to date, one version after the other.
