@@ -1,13 +1,14 @@
 //! Folders in a docroot that no record knows of: left by a crash, or all that there is after old records were restored.
 //!
 //! They are counted in the log. One that has been there for as long as any package may live is deleted: had it been a
-//! package, it would be over. Until then an operator can restore the right records, or look at it.
+//! package, it would be over. Until then an operator can restore the right records, or look at it. A bucket may be
+//! shared with other programs: there only a folder that holds nothing but a package's objects is one.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use sealift_docroot::Docroot;
-use sealift_protocol::PackageId;
+use sealift_protocol::{FileId, PackageId};
 
 use crate::records::{Change, Records as _, RecordsError};
 use crate::relay::Relay;
@@ -19,10 +20,6 @@ const GRACE_MIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub(crate) async fn look(relay: &Relay, now: u64, may_delete: bool) {
     let mut strays = 0;
     for (name, docroot) in relay.storage.docroots.all() {
-        // A bucket may hold millions of objects, and every listing costs; its lifecycle rules do this.
-        if docroot.kind() == "s3" {
-            continue;
-        }
         match look_at(relay, &name, &docroot, now, may_delete).await {
             Ok(found) => strays += found,
             Err(error) => tracing::error!(
@@ -37,6 +34,22 @@ pub(crate) async fn look(relay: &Relay, now: u64, may_delete: bool) {
             strays,
             "the docroots have folders that no record knows of; they are deleted when they are older than any package"
         );
+    }
+}
+
+/// How long what no record knows of is kept: longer than any package may live.
+pub(crate) fn grace(relay: &Relay) -> Duration {
+    relay.config.current().settings.lifetime_max.max(GRACE_MIN)
+}
+
+/// Whether a leaf is one that a package has.
+fn is_packages(leaf: &str) -> bool {
+    let file = leaf
+        .strip_suffix(".body")
+        .or_else(|| leaf.strip_suffix(".head"));
+    match file {
+        Some(file) => FileId::parse(file).is_ok(),
+        None => matches!(leaf, "keyring" | "draft") || leaf.starts_with("keyring-"),
     }
 }
 
@@ -55,8 +68,7 @@ async fn look_at(
         .filter_map(|folder| PackageId::parse(folder).ok())
         .collect();
     let known = relay.sqlite.packages().await?;
-    let grace = relay.config.current().settings.lifetime_max.max(GRACE_MIN);
-    let long_ago = now.saturating_sub(grace.as_secs());
+    let long_ago = now.saturating_sub(grace(relay).as_secs());
     let docroot_name = || name.to_owned();
     for package in relay.sqlite.strays(name).await? {
         if !folders.contains(&package) || known.contains(&package) {
@@ -83,7 +95,12 @@ async fn look_at(
             package,
             long_ago,
         };
-        if may_delete && apply(relay, drop).await? {
+        if may_delete
+            && docroot
+                .holds_only(&package.to_string(), is_packages)
+                .await?
+            && apply(relay, drop).await?
+        {
             docroot.delete_folder(&package.to_string()).await?;
             apply(
                 relay,
@@ -105,4 +122,21 @@ async fn look_at(
 
 async fn apply(relay: &Relay, change: Change) -> Result<bool, RecordsError> {
     relay.sqlite.apply(change).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_objects_of_packages_are_a_packages() {
+        let file = FileId([9; 32]);
+        for ours in ["keyring", "draft", "keyring-2-00ff"] {
+            assert!(is_packages(ours), "{ours}");
+        }
+        assert!(is_packages(&format!("{file}.body")) && is_packages(&format!("{file}.head")));
+        for foreign in ["", "a.body", "photo.jpg", "deeper/keyring", "keyrings"] {
+            assert!(!is_packages(foreign), "{foreign}");
+        }
+    }
 }

@@ -1,22 +1,23 @@
 //! Uploads in S3 that nobody goes on with, and files whose encryption could not be verified at their commit.
 //!
 //! A relay that was killed between the storage's answer and its own record leaves an upload that no list of objects
-//! shows and that costs room for ever. At the start nobody else can be at work in these docroots, so that
-//! everything unknown is ended; later only what is older than an hour, which no request under way is.
+//! shows and that costs room. One whose file is committed has no use and is ended. Any other that the records do not
+//! know is kept for as long as any package may last: they may be old ones that were restored, and somebody may be
+//! about to bring the right ones.
 
 use std::time::Duration;
 
-use sealift_docroot::Docroot;
+use sealift_docroot::{Abandoned, Docroot, DocrootError};
 use sealift_protocol::{FileId, PackageId};
 
 use crate::records::{Change, File, Records as _};
 use crate::relay::Relay;
-use crate::{clock, names};
+use crate::{clock, names, strays};
 
-/// How old an unknown upload must be while the relay runs.
+/// How often it is looked at, and how old an upload of a committed file must be by then.
 pub(crate) const AGE_MIN: Duration = Duration::from_secs(60 * 60);
 
-/// Ends unknown uploads that are at least so old.
+/// Ends uploads without use that are at least so old, and unknown ones that are older than any package.
 pub(crate) async fn uploads(relay: &Relay, age_min: Duration) {
     for (name, docroot) in relay.storage.docroots.all() {
         match end_unknown(relay, &docroot, age_min).await {
@@ -33,15 +34,20 @@ async fn end_unknown(relay: &Relay, docroot: &Docroot, age_min: Duration) -> any
     if docroot.kind() != "s3" {
         return Ok(0);
     }
+    let grace = strays::grace(relay);
     // The storage first: what begins after this list is not in it.
     let unfinished = docroot.unfinished().await?;
     let known = relay.sqlite.uploads().await?;
     let mut ended = 0;
     for upload in unfinished {
-        if ours(docroot, &upload.key)
-            && upload.age() >= age_min
-            && !known.iter().any(|state| upload.is(state))
-        {
+        let Some((package, file)) = ours(docroot, &upload.key) else {
+            continue;
+        };
+        if known.iter().any(|state| upload.is(state)) {
+            continue;
+        }
+        let committed = relay.sqlite.is_committed(package, file).await?;
+        if may_end(&upload, committed, age_min, grace) {
             docroot.end_unfinished(&upload).await?;
             ended += 1;
         }
@@ -49,19 +55,25 @@ async fn end_unknown(relay: &Relay, docroot: &Docroot, age_min: Duration) -> any
     Ok(ended)
 }
 
-/// Whether a relay with just this docroot began it. A bucket may be shared with other programs, and a docroot may lie
-/// above another relay's: what they have under way is none of our business.
-fn ours(docroot: &Docroot, key: &str) -> bool {
-    docroot.below(key).is_some_and(is_body)
+fn may_end(unknown: &Abandoned, committed: bool, age_min: Duration, grace: Duration) -> bool {
+    unknown.age()
+        >= if committed {
+            age_min
+        } else {
+            grace.max(age_min)
+        }
 }
 
-fn is_body(place: &str) -> bool {
-    place
-        .split_once('/')
-        .and_then(|(package, leaf)| Some((package, leaf.strip_suffix(".body")?)))
-        .is_some_and(|(package, file)| {
-            PackageId::parse(package).is_ok() && FileId::parse(file).is_ok()
-        })
+/// Which file's upload it is, if a relay with just this docroot began it. A bucket may be shared with other programs,
+/// and a docroot may lie above another relay's: what they have under way is none of our business.
+fn ours(docroot: &Docroot, key: &str) -> Option<(PackageId, FileId)> {
+    docroot.below(key).and_then(body)
+}
+
+fn body(place: &str) -> Option<(PackageId, FileId)> {
+    let (package, leaf) = place.split_once('/')?;
+    let file = leaf.strip_suffix(".body")?;
+    Some((PackageId::parse(package).ok()?, FileId::parse(file).ok()?))
 }
 
 /// Looks again at what could not be verified.
@@ -93,7 +105,18 @@ async fn verify(
     file: &File,
 ) -> anyhow::Result<()> {
     let name = names::body(package, file.id)?;
-    let stored = docroot.verify(&name, file.body_bytes).await?;
+    let state = file.storage.as_deref();
+    let stored = match docroot.verify(&name, file.body_bytes, state).await {
+        Err(DocrootError::Missing) => {
+            tracing::error!(
+                "a stored file is gone from its docroot; its package should be sent again"
+            );
+            // There is nothing to be looked at any more: said once, and reported as not verified.
+            relay.sqlite.apply(verified(package, file.id, None)).await?;
+            return Ok(());
+        }
+        stored => stored?,
+    };
     if let Some(reason) = stored.unverified {
         tracing::warn!(reason, "a stored file cannot be verified yet");
         return Ok(());
@@ -114,22 +137,41 @@ fn verified(package: PackageId, file: FileId, sse: Option<&sealift_docroot::Sse>
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]
     fn only_bodies_of_packages_are_ended() {
-        let (package, file) = (PackageId([7; 16]), FileId([9; 32]));
-        let body = format!("{package}/{file}.body");
-        assert!(is_body(&body), "{body}");
+        let ids = (PackageId([7; 16]), FileId([9; 32]));
+        let place = format!("{}/{}.body", ids.0, ids.1);
+        assert_eq!(body(&place), Some(ids));
         for foreign in [
             "backup/monday.tar".to_owned(),
             "monday.body".to_owned(),
-            format!("other-relay/{body}"),
-            format!("{package}/{file}.head"),
-            format!("{package}/short.body"),
+            format!("other-relay/{place}"),
+            format!("{}/{}.head", ids.0, ids.1),
+            format!("{}/short.body", ids.0),
             String::new(),
         ] {
-            assert!(!is_body(&foreign), "{foreign}");
+            assert!(body(&foreign).is_none(), "{foreign}");
         }
+    }
+
+    #[test]
+    fn an_unknown_upload_is_kept_for_as_long_as_any_package_lasts() {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let of_age = |age: Duration| Abandoned {
+            key: String::new(),
+            upload_id: String::new(),
+            began: SystemTime::now() - age,
+        };
+        // At the start, with records from an older backup.
+        assert!(!may_end(&of_age(day), false, Duration::ZERO, 7 * day));
+        assert!(!may_end(&of_age(6 * day), false, AGE_MIN, 7 * day));
+        assert!(may_end(&of_age(8 * day), false, Duration::ZERO, 7 * day));
+        // Of a committed file nobody needs one.
+        assert!(may_end(&of_age(day), true, AGE_MIN, 7 * day));
+        assert!(!may_end(&of_age(Duration::ZERO), true, AGE_MIN, 7 * day));
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use serde::Serialize;
 
 use crate::s3::Sse;
@@ -179,7 +180,8 @@ impl Docroot {
     pub async fn check(&self, settings: &DocrootSettings) -> CheckReport {
         let mut report = CheckReport::new(settings);
         match self.as_s3() {
-            Some(s3) => s3.probe(&mut report).await,
+            // Boxed: the chain of what it awaits is long.
+            Some(s3) => s3.probe(&mut report).boxed().await,
             None => self.probe_folder(&mut report).await,
         }
         report

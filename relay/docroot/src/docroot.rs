@@ -199,15 +199,20 @@ impl Docroot {
         }
     }
 
-    /// Looks again at something that could not be verified at its commit.
+    /// Looks again at something that could not be verified at its commit, against what was asked for when it began.
     ///
     /// # Errors
     ///
-    /// [`DocrootError`]; a KMS that is still gone is no error.
-    pub async fn verify(&self, name: &Name, length_bytes: u64) -> Result<Stored, DocrootError> {
+    /// [`DocrootError::Missing`] when it is gone; [`DocrootError`]; a KMS that is still gone is no error.
+    pub async fn verify(
+        &self,
+        name: &Name,
+        length_bytes: u64,
+        state: Option<&str>,
+    ) -> Result<Stored, DocrootError> {
         match &self.0 {
             Kind::Disk(_) => Ok(Stored::default()),
-            Kind::S3(s3) => s3.verify(name, length_bytes).await,
+            Kind::S3(s3) => s3.verify(name, length_bytes, state).await,
         }
     }
 
@@ -356,6 +361,23 @@ impl Docroot {
         }
     }
 
+    /// Whether everything below a folder, unfinished uploads too, has a leaf of this kind: in S3 another program may use
+    /// the same bucket. A folder on a disk belongs to the relay.
+    ///
+    /// # Errors
+    ///
+    /// [`DocrootError`].
+    pub async fn holds_only(
+        &self,
+        folder: &str,
+        is: impl Fn(&str) -> bool,
+    ) -> Result<bool, DocrootError> {
+        match &self.0 {
+            Kind::Disk(_) => Ok(true),
+            Kind::S3(s3) => s3.holds_only(folder, is).await,
+        }
+    }
+
     /// Deletes what lies under a name. Deleting nothing is no error.
     ///
     /// # Errors
@@ -422,6 +444,16 @@ impl Upload {
         match &self.kind {
             UploadKind::Disk(upload) => upload.is_shared(),
             UploadKind::S3(upload) => upload.is_shared(),
+        }
+    }
+
+    /// Whether the storage was seen to have forgotten the upload, as after a lifecycle rule: whatever was durable of it
+    /// is lost, and it can only begin anew.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        match &self.kind {
+            UploadKind::Disk(_) => false,
+            UploadKind::S3(upload) => upload.is_gone(),
         }
     }
 

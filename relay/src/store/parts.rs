@@ -30,6 +30,9 @@ impl Store {
             return Err(Failure(StorageError::NotMine));
         }
         let upload = self.upload(key.file, plan.parts).await?;
+        if upload.is_gone() {
+            return Err(self.lost(key.file, plan.parts, &upload).await?);
+        }
         let writer = upload.part(key.part.0)?;
         let reader = PartReader::new(plan.geometry, range.offset, range.length);
         let reader = reader.map_err(|_| Code::BadLength)?;
@@ -40,7 +43,19 @@ impl Store {
             range.is_last,
             Arc::clone(&self.storage.metrics),
         );
-        self.open().attempts.insert(key, Arc::new(attempt));
+        let attempt = Arc::new(attempt);
+        let has_ended = {
+            let mut open = self.open();
+            if !open.gone {
+                open.attempts.insert(key, Arc::clone(&attempt));
+            }
+            open.gone
+        };
+        // The package was ended meanwhile: nothing may be written after that.
+        if has_ended {
+            attempt.stop().await;
+            return Err(Code::NotFound.into());
+        }
         Ok(StorageAnswer::Done)
     }
 
@@ -97,8 +112,11 @@ impl Store {
         let attempt = self.attempt(&key).ok_or(Failure(StorageError::NotMine))?;
         let arrived = attempt.durable().await;
         self.open().attempts.remove(&key);
-        let arrived =
-            arrived.map_err(|code| code.map_or(Failure(StorageError::NotMine), Failure::from))?;
+        let arrived = match arrived {
+            Ok(arrived) => arrived,
+            Err(None) => return Err(Failure(StorageError::NotMine)),
+            Err(Some(code)) => return Err(self.failed(key.file, code).await?),
+        };
         let pairs_sha256 = pairs_sha256(&arrived.pairs);
         let change = Change::Durable {
             key,
@@ -110,6 +128,44 @@ impl Store {
         self.mine(change).await?;
         self.storage.metrics.parts_durable.inc();
         Ok(StorageAnswer::Durable { pairs_sha256 })
+    }
+
+    /// What a part that failed means: more than itself, when the storage has forgotten the whole upload.
+    async fn failed(&self, file: FileId, code: Code) -> Result<Failure, Failure> {
+        let open = {
+            let open = self.open();
+            let gone = open.uploads.get(&file).filter(|upload| upload.is_gone());
+            gone.cloned().zip(open.plans.get(&file).copied())
+        };
+        match open {
+            Some((upload, plan)) => self.lost(file, plan.parts, &upload).await,
+            None => Ok(code.into()),
+        }
+    }
+
+    /// The storage has forgotten an upload, as a lifecycle rule makes it: the file begins anew, under another one.
+    async fn lost(&self, file: FileId, parts: PartPlan, dead: &Upload) -> Result<Failure, Failure> {
+        let _one = self.changing.write().await;
+        let current = {
+            let mut open = self.open();
+            open.uploads.retain(|_, upload| !upload.is_gone());
+            open.states.get(&file).cloned()
+        };
+        // Another attempt saw it first: what is recorded since then is alive.
+        if current.is_none() || current != dead.state() {
+            return Ok(Code::UploadGone.into());
+        }
+        let package = self.package;
+        let lost = Change::Lost { package, file };
+        if !self.storage.records.apply(lost).await? {
+            return Ok(Code::UploadGone.into());
+        }
+        self.open().states.remove(&file);
+        tracing::error!(
+            "the storage forgot an upload that was under way; its file is asked for again"
+        );
+        let all = (0..parts.part_count()).map(PartNumber).collect();
+        Ok(Failure(StorageError::PartsLost(all)))
     }
 
     pub(super) async fn end_attempt(&self, key: &AttemptKey) {

@@ -74,7 +74,7 @@ async fn one_upload(place: &Place, number: usize, bytes: &[u8]) {
         // Kept, and looked at again, as the relay does.
         stored = place
             .docroot
-            .verify(&name, bytes.len() as u64)
+            .verify(&name, bytes.len() as u64, None)
             .await
             .unwrap();
     }
@@ -312,14 +312,14 @@ async fn a_key_management_service_that_fails_in_mid_upload_loses_nothing_durable
         );
         let again = place
             .docroot
-            .verify(&name, bytes.len() as u64)
+            .verify(&name, bytes.len() as u64, None)
             .await
             .unwrap();
         assert!(again.unverified.is_some());
         vault.set(Mode::Works);
         let again = place
             .docroot
-            .verify(&name, bytes.len() as u64)
+            .verify(&name, bytes.len() as u64, None)
             .await
             .unwrap();
         assert_eq!(again.sse.unwrap().key.as_deref(), Some("vk-1"));

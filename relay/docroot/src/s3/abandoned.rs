@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_s3::error::ProvideErrorMetadata;
 
 use super::answer::explain;
-use super::upload::Way;
+use super::lists::Bound;
+use super::way::Way;
 use super::{Cause, S3, S3Error};
 use crate::{DocrootError, Name};
 
@@ -24,9 +25,7 @@ impl Abandoned {
     /// Whether it is the upload that was recorded under this state.
     #[must_use]
     pub fn is(&self, state: &str) -> bool {
-        state
-            .rsplit_once(' ')
-            .is_some_and(|(_, id)| id == self.upload_id)
+        matches!(Way::from_text(state), Ok(Way::Multipart { upload_id, .. }) if upload_id == self.upload_id)
     }
 
     /// How long ago it began; zero by a clock that runs behind.
@@ -45,6 +44,7 @@ impl S3 {
     pub(super) async fn uploads_under(&self, prefix: &str) -> Result<Vec<Abandoned>, S3Error> {
         let mut uploads = Vec::new();
         let (mut key, mut id): (Option<String>, Option<String>) = (None, None);
+        let mut bound = Bound::default();
         loop {
             let answer = self
                 .small()
@@ -56,6 +56,7 @@ impl S3 {
                 .send()
                 .await
                 .map_err(|error| explain("ListMultipartUploads", &error))?;
+            bound.page("ListMultipartUploads", answer.uploads().len())?;
             for upload in answer.uploads() {
                 let (Some(key), Some(upload_id)) = (upload.key(), upload.upload_id()) else {
                     continue;

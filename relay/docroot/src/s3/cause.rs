@@ -57,7 +57,7 @@ causes! {
     /// The server does not know the algorithm.
     SseNotSupported = "sse_not_supported", "docroot admin", false, "the server does not know this server-side encryption";
     /// 200, but not what was asked.
-    SseNotApplied = "sse_not_applied", "docroot admin", false, "the server did not encrypt as it was asked; nothing was kept";
+    SseNotApplied = "sse_not_applied", "docroot admin", false, "the server did not encrypt as it was asked; if an alias was moved to another key, reload";
     /// A policy says no.
     AccessDenied = "storage_access_denied", "IAM admin", false, "S3 refused: check IAM and bucket policy";
     /// Wrong key id or secret.

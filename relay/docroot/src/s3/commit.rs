@@ -8,9 +8,12 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use tokio::time::sleep;
 
 use super::answer::explain;
+use super::asked::Asked;
+use super::lists::Bound;
 use super::objects::{Head, is_not_found};
-use super::sse::{self, sse_of};
-use super::upload::{Way, s3_number};
+use super::sse::sse_of;
+use super::upload::s3_number;
+use super::way::Way;
 use super::{Cause, S3, S3Error, within};
 use crate::{DocrootError, Name, Receipt, Stored};
 
@@ -26,6 +29,8 @@ pub(super) struct Ending<'a> {
     length_bytes: u64,
     part_bytes: u64,
     receipts: &'a [Receipt],
+    /// The encryption that was asked for when the upload began, where that was recorded.
+    asked: Option<&'a Asked>,
 }
 
 impl Ending<'_> {
@@ -47,17 +52,32 @@ impl S3 {
         state: &str,
         receipts: &[Receipt],
     ) -> Result<Stored, DocrootError> {
+        let way = Way::from_text(state)?;
         let ending = Ending {
             key: self.key(name),
             length_bytes,
             part_bytes,
             receipts,
+            asked: way.asked(),
         };
-        self.learned_key().await?;
-        match Way::from_text(state)? {
-            Way::Single => self.commit_single(&ending).await,
-            Way::Multipart { token, upload_id } => {
-                self.commit_multipart(&ending, &token, &upload_id).await
+        match &way {
+            Way::Single { .. } => self.commit_single(&ending).await,
+            Way::Multipart {
+                token, upload_id, ..
+            } => {
+                let stored = self.commit_multipart(&ending, token, upload_id).await?;
+                self.end_others(&ending.key).await;
+                Ok(stored)
+            }
+        }
+    }
+
+    /// Uploads under the name of one that has ended have no use: a crash had left them. What cannot be ended now is
+    /// left to a sweep.
+    async fn end_others(&self, key: &str) {
+        for upload in self.uploads_under(key).await.unwrap_or_default() {
+            if upload.key == key {
+                let _swept_later = self.abort_upload(key, &upload.upload_id).await;
             }
         }
     }
@@ -124,8 +144,11 @@ impl S3 {
         }
         let completed = self.complete(ending, upload_id).await;
         match (completed, self.head_patiently(&ending.key).await) {
-            (Err(error), _) if error.cause == Cause::SseNotApplied => {
-                self.delete_key(&ending.key).await?;
+            (Err(error), Ok(head))
+                if error.cause == Cause::SseNotApplied && head.token.as_deref() == Some(token) =>
+            {
+                self.delete_exactly(&ending.key, head.etag.as_deref())
+                    .await?;
                 Err(error.into())
             }
             (_, Ok(head)) if head.token.as_deref() == Some(token) => {
@@ -182,6 +205,7 @@ impl S3 {
     ) -> Result<BTreeMap<i32, (String, u64)>, S3Error> {
         let mut held = BTreeMap::new();
         let mut marker: Option<String> = None;
+        let mut bound = Bound::default();
         loop {
             let answer = self
                 .small()
@@ -193,6 +217,7 @@ impl S3 {
                 .send()
                 .await
                 .map_err(|error| explain("ListParts", &error))?;
+            bound.page("ListParts", answer.parts().len())?;
             for part in answer.parts() {
                 let (Some(number), Some(etag)) = (part.part_number(), part.e_tag()) else {
                     continue;
@@ -250,16 +275,14 @@ impl S3 {
         let answer = within(COMPLETE_MAX, OPERATION, sent)
             .await?
             .map_err(|error| explain(OPERATION, &error))?;
-        let learned = self.0.learned_key.get().and_then(Option::as_deref);
-        sse::check_if_said(
-            &self.settings().encryption,
-            &sse_of!(answer),
-            learned,
-            OPERATION,
-        )
+        match ending.asked {
+            Some(asked) => asked.check_if_said(&sse_of!(answer), OPERATION),
+            None => Ok(()),
+        }
     }
 
-    /// Length and encryption of what lies there. What is not encrypted as asked is deleted.
+    /// Length and encryption of what lies there. What is not encrypted as was asked for when it began is deleted;
+    /// where that is not known, the settings of the moment are no reason to.
     async fn verified(&self, ending: &Ending<'_>, head: Head) -> Result<Stored, DocrootError> {
         if head.length_bytes != ending.length_bytes {
             return Err(DocrootError::Length {
@@ -267,15 +290,15 @@ impl S3 {
                 found: head.length_bytes,
             });
         }
-        let learned = self.learned_key().await?;
-        if let Err(error) = sse::check(
-            &self.settings().encryption,
-            &head.sse,
-            learned,
-            "HeadObject",
-        ) {
-            self.delete_key(&ending.key).await?;
-            return Err(error.into());
+        match ending.asked {
+            Some(asked) => {
+                if let Err(error) = asked.check(&head.sse, "HeadObject") {
+                    self.delete_exactly(&ending.key, head.etag.as_deref())
+                        .await?;
+                    return Err(error.into());
+                }
+            }
+            None => self.asked_now().await?.check(&head.sse, "HeadObject")?,
         }
         Ok(Stored {
             sse: Some(head.sse),
@@ -283,14 +306,20 @@ impl S3 {
         })
     }
 
-    /// Looks again at something that could not be verified at its commit.
+    /// Looks again at something that could not be verified at its commit. What is gone is [`DocrootError::Missing`].
     pub(crate) async fn verify(
         &self,
         name: &Name,
         length_bytes: u64,
+        state: Option<&str>,
     ) -> Result<Stored, DocrootError> {
-        let head = match self.head(&self.key(name)).await {
+        let key = self.key(name);
+        let head = match self.head(&key).await {
             Ok(head) => head,
+            // A lost key is answered as an object that is gone; a list tells them apart.
+            Err(error) if is_not_found(&error) && self.listed(&key).await?.is_none() => {
+                return Err(DocrootError::Missing);
+            }
             Err(error) => return Ok(unverified(&error)),
         };
         if head.length_bytes != length_bytes {
@@ -299,13 +328,12 @@ impl S3 {
                 found: head.length_bytes,
             });
         }
-        let learned = self.learned_key().await?;
-        sse::check(
-            &self.settings().encryption,
-            &head.sse,
-            learned,
-            "HeadObject",
-        )?;
+        let way = state.map(Way::from_text).transpose()?;
+        let asked = match way.as_ref().and_then(Way::asked) {
+            Some(asked) => asked.clone(),
+            None => self.asked_now().await?,
+        };
+        asked.check(&head.sse, "HeadObject")?;
         Ok(Stored {
             sse: Some(head.sse),
             unverified: None,

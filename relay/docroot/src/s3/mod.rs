@@ -12,9 +12,9 @@
 //! |---|---|
 //! | `client` | the library, set up |
 //! | `cause`, `answer` | why it did not work |
-//! | `sse` | server-side encryption: asked and found |
-//! | `objects` | small objects, lists, deletion |
-//! | `body`, `upload` | parts on their way |
+//! | `asked`, `sse` | server-side encryption: asked for and found |
+//! | `objects`, `lists` | small objects; lists and deletion |
+//! | `way`, `body`, `upload` | parts on their way |
 //! | `commit` | the end of an upload |
 //! | `abandoned` | uploads that nobody goes on with |
 //! | `read` | ranges |
@@ -22,20 +22,25 @@
 
 mod abandoned;
 mod answer;
+mod asked;
 mod body;
 mod cause;
 mod client;
 mod commit;
+mod lists;
 mod objects;
 mod probe;
 mod read;
 mod sse;
 mod upload;
+mod way;
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -45,7 +50,8 @@ pub(crate) use read::S3Reader;
 pub use sse::Sse;
 pub(crate) use upload::{S3PartWriter, S3Upload};
 
-use crate::{DocrootError, Name, S3Settings};
+use crate::{DocrootError, Encryption, Name, S3Settings};
+use asked::Asked;
 use client::Clients;
 
 /// An S3 docroot. Cheap to clone.
@@ -59,7 +65,12 @@ struct Inner {
     learned_key: OnceCell<Option<String>>,
     /// Whether ETags of parts were seen to be the MD5 of their bytes; then they are compared.
     etag_is_md5: AtomicBool,
+    /// ETags of objects, by their keys, that an attempt stored without being recorded: the next one replaces just these.
+    left_over: Mutex<HashMap<String, String>>,
 }
+
+/// Objects left over that are remembered. What is forgotten is found again.
+const LEFT_OVER_MAX: usize = 1024;
 
 impl S3 {
     /// Prepares the client. Nothing is sent yet.
@@ -70,6 +81,7 @@ impl S3 {
             clients,
             learned_key: OnceCell::new(),
             etag_is_md5: AtomicBool::new(false),
+            left_over: Mutex::default(),
         })))
     }
 
@@ -93,6 +105,29 @@ impl S3 {
         self.0.etag_is_md5.load(Ordering::Relaxed)
     }
 
+    /// What an attempt left under a key, as the next one must name it.
+    fn left_over(&self, key: &str) -> Option<String> {
+        let left_over = &self.0.left_over;
+        let left_over = left_over.lock().unwrap_or_else(PoisonError::into_inner);
+        left_over.get(key).cloned()
+    }
+
+    fn remember_left_over(&self, key: &str, etag: Option<String>) {
+        let left_over = &self.0.left_over;
+        let mut left_over = left_over.lock().unwrap_or_else(PoisonError::into_inner);
+        match etag {
+            None => {
+                left_over.remove(key);
+            }
+            Some(etag) => {
+                if left_over.len() >= LEFT_OVER_MAX {
+                    left_over.clear();
+                }
+                left_over.insert(key.to_owned(), etag);
+            }
+        }
+    }
+
     /// Where a name lies in the bucket.
     fn key(&self, name: &Name) -> String {
         format!("{}{}/{}", self.prefix(), name.folder(), name.leaf())
@@ -110,14 +145,30 @@ impl S3 {
     async fn learned_key(&self) -> Result<Option<&str>, DocrootError> {
         let encryption = &self.settings().encryption;
         let exact = match encryption {
-            crate::Encryption::None | crate::Encryption::Aes256 => true,
+            Encryption::None | Encryption::Aes256 => true,
             _ => encryption.key().is_some_and(|key| key.is("").is_some()),
         };
         if exact {
             return Ok(None);
         }
-        let learn = || async { Ok::<_, DocrootError>(probe::learn_key(self).await?) };
+        let learn = || async { Ok::<_, DocrootError>(probe::learn_key(self).boxed().await?) };
         Ok(self.0.learned_key.get_or_try_init(learn).await?.as_deref())
+    }
+
+    /// The key that was learned, if one was.
+    fn learned(&self) -> Option<&str> {
+        self.0.learned_key.get().and_then(Option::as_deref)
+    }
+
+    /// The encryption that is asked for from now on, with the key as answers name it.
+    async fn asked_now(&self) -> Result<Asked, DocrootError> {
+        let learned = self.learned_key().await?;
+        Ok(Asked::now(&self.settings().encryption, learned))
+    }
+
+    /// The same with what has been learned so far.
+    fn asked(&self) -> Asked {
+        Asked::now(&self.settings().encryption, self.learned())
     }
 }
 

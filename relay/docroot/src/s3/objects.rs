@@ -1,33 +1,29 @@
-//! Small objects, lists and deletion.
+//! Small objects, and what a HEAD shows.
+
+use std::time::Duration;
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::StorageClass;
-use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
 
 use super::answer::explain;
-use super::sse::{self, Sse, sse_of};
-use super::{Cause, S3, S3Error, TOKEN};
+use super::sse::{Sse, sse_of};
+use super::upload::unquoted;
+use super::{Cause, S3, S3Error, TOKEN, within};
 use crate::{DocrootError, Name, Stat};
 
-/// Objects deleted at once.
-const DELETIONS: usize = 8;
+/// The longest time that a small object may take to be read, all tries together.
+const GET_MAX: Duration = Duration::from_secs(90);
 
 /// What a HEAD shows of an object.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
     pub(super) length_bytes: u64,
     pub(super) token: Option<String>,
-    pub(super) sse: Sse,
-}
-
-/// An object as a list shows it: no key is needed for that.
-#[derive(Clone, Debug)]
-pub(super) struct Listed {
-    pub(super) key: String,
-    pub(super) length_bytes: u64,
     pub(super) etag: Option<String>,
+    pub(super) sse: Sse,
 }
 
 impl S3 {
@@ -36,38 +32,31 @@ impl S3 {
         Some(StorageClass::from(class.as_str()))
     }
 
-    /// Stores a small object, replacing the one before.
+    /// Stores a small object, replacing the one before. One that is not encrypted as asked is an error, and stays: it
+    /// may be the only keyring, and goes with its package.
     pub(crate) async fn put(&self, name: &Name, bytes: Bytes) -> Result<(), DocrootError> {
-        let learned = self.learned_key().await?;
+        let asked = self.asked_now().await?;
         let found = self.put_key(&self.key(name), bytes).await?;
-        let asked = &self.settings().encryption;
-        let shown = match sse::check(asked, &found, learned, "PutObject") {
-            Ok(()) => return Ok(()),
+        match asked.check(&found, "PutObject") {
             // Not every server says so in this answer.
-            Err(_) if found == Sse::default() => {
-                self.head(&self.key(name)).await.map(|head| head.sse)
-            }
-            Err(error) => Err(error),
-        };
-        match shown.and_then(|found| sse::check(asked, &found, learned, "HeadObject")) {
-            Err(error) if error.cause == Cause::SseNotApplied => {
-                self.delete_key(&self.key(name)).await?;
-                Err(error.into())
+            Err(_) if found.is_empty() => {
+                let head = self.head(&self.key(name)).await?;
+                Ok(asked.check(&head.sse, "HeadObject")?)
             }
             result => Ok(result?),
         }
     }
 
     pub(super) async fn put_key(&self, key: &str, bytes: Bytes) -> Result<Sse, S3Error> {
-        let encryption = &self.settings().encryption;
+        let asked = self.asked();
         let answer = self
             .small()
             .put_object()
             .bucket(self.bucket())
             .key(key)
-            .set_server_side_encryption(sse::header(encryption))
-            .set_ssekms_key_id(encryption.key().map(ToString::to_string))
-            .set_bucket_key_enabled(sse::bucket_key(encryption))
+            .set_server_side_encryption(asked.header())
+            .set_ssekms_key_id(asked.key(self.learned()))
+            .set_bucket_key_enabled(asked.bucket_key())
             .set_storage_class(self.storage_class())
             .body(ByteStream::from(bytes))
             .send()
@@ -76,25 +65,42 @@ impl S3 {
         Ok(sse_of!(answer))
     }
 
-    /// Reads a small object as a whole.
+    /// Reads a small object as a whole, in bounded memory and time.
     pub(crate) async fn get(&self, name: &Name, bytes_max: usize) -> Result<Bytes, DocrootError> {
+        let read = self.get_key(self.key(name), bytes_max).boxed();
+        within(GET_MAX, "GetObject", read).await?
+    }
+
+    async fn get_key(&self, key: String, bytes_max: usize) -> Result<Bytes, DocrootError> {
+        const OPERATION: &str = "GetObject";
         let sent = self
             .small()
             .get_object()
             .bucket(self.bucket())
-            .key(self.key(name))
+            .key(key)
             .send();
         let answer = sent
             .await
-            .map_err(|error| missing(explain("GetObject", &error), error.code()))?;
+            .map_err(|error| missing(explain(OPERATION, &error), error.code()))?;
         let length = answer.content_length().unwrap_or(i64::MAX);
-        if usize::try_from(length).is_ok_and(|length| length > bytes_max) {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if length > bytes_max {
             return Err(DocrootError::OutOfRange);
         }
-        let body = answer.body.collect().await;
-        let body =
-            body.map_err(|error| S3Error::new(Cause::Unreachable, "GetObject", error.to_string()))?;
-        Ok(body.into_bytes())
+        let (mut body, mut bytes) = (answer.body, BytesMut::with_capacity(length));
+        while let Some(more) = body.next().await {
+            let more = more
+                .map_err(|error| S3Error::new(Cause::Unreachable, OPERATION, error.to_string()))?;
+            if bytes.len() + more.len() > length {
+                return Err(DocrootError::OutOfRange);
+            }
+            bytes.extend_from_slice(&more);
+        }
+        if bytes.len() < length {
+            let cut = "the answer was cut short";
+            return Err(S3Error::new(Cause::Unreachable, OPERATION, cut).into());
+        }
+        Ok(bytes.freeze())
     }
 
     pub(crate) async fn stat(&self, name: &Name) -> Result<Option<Stat>, DocrootError> {
@@ -135,87 +141,9 @@ impl S3 {
             token: answer
                 .metadata()
                 .and_then(|metadata| metadata.get(TOKEN).cloned()),
+            etag: answer.e_tag().map(str::to_owned),
             sse: sse_of!(answer),
         })
-    }
-
-    /// What a list shows of one object: no KMS is asked for it.
-    pub(super) async fn listed(&self, key: &str) -> Result<Option<Listed>, S3Error> {
-        let answer = self
-            .small()
-            .list_objects_v2()
-            .bucket(self.bucket())
-            .prefix(key)
-            .max_keys(1)
-            .send()
-            .await
-            .map_err(|error| explain("ListObjectsV2", &error))?;
-        Ok(answer
-            .contents()
-            .iter()
-            .filter_map(listed)
-            .find(|object| object.key == key))
-    }
-
-    /// All objects whose key begins so, page by page.
-    pub(super) async fn list_keys(&self, prefix: &str) -> Result<Vec<Listed>, S3Error> {
-        let mut objects = Vec::new();
-        let mut next = None;
-        loop {
-            let answer = self
-                .small()
-                .list_objects_v2()
-                .bucket(self.bucket())
-                .prefix(prefix)
-                .set_continuation_token(next)
-                .send()
-                .await
-                .map_err(|error| explain("ListObjectsV2", &error))?;
-            objects.extend(answer.contents().iter().filter_map(listed));
-            next = answer.next_continuation_token().map(str::to_owned);
-            if next.is_none() {
-                return Ok(objects);
-            }
-        }
-    }
-
-    pub(crate) async fn list(&self, folder: &str) -> Result<Vec<String>, DocrootError> {
-        let prefix = format!("{}{folder}/", self.prefix());
-        let objects = self.list_keys(&prefix).await?;
-        Ok(objects
-            .iter()
-            .filter_map(|object| object.key.strip_prefix(&prefix))
-            .filter(|leaf| !leaf.is_empty() && !leaf.contains('/'))
-            .map(str::to_owned)
-            .collect())
-    }
-
-    pub(crate) async fn folders(&self) -> Result<Vec<String>, DocrootError> {
-        let prefix = self.prefix();
-        let mut folders = Vec::new();
-        let mut next = None;
-        loop {
-            let answer = self
-                .small()
-                .list_objects_v2()
-                .bucket(self.bucket())
-                .prefix(&prefix)
-                .delimiter("/")
-                .set_continuation_token(next)
-                .send()
-                .await
-                .map_err(|error| explain("ListObjectsV2", &error))?;
-            let names = answer
-                .common_prefixes()
-                .iter()
-                .filter_map(|common| common.prefix());
-            let names = names.filter_map(|name| name.strip_prefix(&prefix)?.strip_suffix('/'));
-            folders.extend(names.map(str::to_owned));
-            next = answer.next_continuation_token().map(str::to_owned);
-            if next.is_none() {
-                return Ok(folders);
-            }
-        }
     }
 
     pub(crate) async fn delete(&self, name: &Name) -> Result<(), DocrootError> {
@@ -237,19 +165,57 @@ impl S3 {
         }
     }
 
-    /// Ends every upload under a folder, then deletes every object in it.
-    pub(crate) async fn delete_folder(&self, folder: &str) -> Result<(), DocrootError> {
-        let prefix = format!("{}{folder}/", self.prefix());
-        for upload in self.uploads_under(&prefix).await? {
-            self.abort_upload(&upload.key, &upload.upload_id).await?;
+    /// Deletes just this object: what another request has stored under the name meanwhile stays, also when this one
+    /// comes late, at servers that know the condition.
+    pub(super) async fn delete_exactly(
+        &self,
+        key: &str,
+        etag: Option<&str>,
+    ) -> Result<(), S3Error> {
+        let Some(etag) = etag else {
+            return Err(S3Error::new(
+                Cause::Failed,
+                "DeleteObject",
+                "no ETag: what is to be deleted is not known",
+            ));
+        };
+        // With quotes, as S3 says it; then without, as Ceph compares.
+        for etag in [etag.to_owned(), unquoted(etag)] {
+            if !self.is_still(key, &etag).await? {
+                return Ok(());
+            }
+            let sent = self
+                .small()
+                .delete_object()
+                .bucket(self.bucket())
+                .key(key)
+                .if_match(etag)
+                .send()
+                .await;
+            match sent {
+                Ok(_) => return Ok(()),
+                Err(error) if matches!(error.code(), Some("NoSuchKey")) => return Ok(()),
+                Err(error) if error.code() == Some("NotImplemented") => {
+                    return self.delete_key(key).await;
+                }
+                Err(error) => match explain("DeleteObject", &error) {
+                    error if error.cause == Cause::ObjectExists => {}
+                    error => return Err(error),
+                },
+            }
         }
-        let objects = self.list_keys(&prefix).await?;
-        stream::iter(objects)
-            .map(|object| async move { self.delete_key(&object.key).await })
-            .buffer_unordered(DELETIONS)
-            .try_collect::<()>()
-            .await?;
         Ok(())
+    }
+
+    /// Whether an object, or one whose key is lost, may still be this one.
+    async fn is_still(&self, key: &str, etag: &str) -> Result<bool, S3Error> {
+        match self.head(key).await {
+            Ok(head) => Ok(head
+                .etag
+                .is_some_and(|found| unquoted(&found) == unquoted(etag))),
+            Err(error) if is_not_found(&error) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -259,14 +225,6 @@ const NOT_FOUND: &str = "HeadObject (404)";
 /// Whether a HEAD was answered 404: absent, or (Ceph) its key is.
 pub(super) fn is_not_found(error: &S3Error) -> bool {
     error.operation == NOT_FOUND
-}
-
-fn listed(object: &aws_sdk_s3::types::Object) -> Option<Listed> {
-    Some(Listed {
-        key: object.key()?.to_owned(),
-        length_bytes: object.size().and_then(|n| u64::try_from(n).ok())?,
-        etag: object.e_tag().map(str::to_owned),
-    })
 }
 
 /// A GET of what is not there.

@@ -8,8 +8,7 @@ use bytes::Bytes;
 use md5::{Digest as _, Md5};
 
 use super::objects::Head;
-use super::sse;
-use super::upload::Way;
+use super::way::Way;
 use super::{Cause, S3, S3Error};
 use crate::check::{CheckReport, milliseconds};
 use crate::{DocrootError, Name, Shape};
@@ -28,7 +27,17 @@ pub(super) async fn learn_key(s3: &S3) -> Result<Option<String>, S3Error> {
         s3.head(&key).await.map(|head| head.sse)
     };
     s3.delete_key(&key).await?;
-    Ok(shown?.key)
+    let key = shown?.key;
+    // It is recorded in a line of words with bars between.
+    let plain = |key: &String| key.bytes().all(|b| b.is_ascii_graphic() && b != b'|');
+    if key.as_ref().is_some_and(|key| !plain(key)) {
+        return Err(S3Error::new(
+            Cause::Failed,
+            "PutObject",
+            "the key's name has characters that no key has",
+        ));
+    }
+    Ok(key)
 }
 
 impl S3 {
@@ -43,10 +52,9 @@ impl S3 {
         else {
             return;
         };
-        let learned = self.learned_key().await.map(|key| key.map(str::to_owned));
+        let learned = self.learned_key().await.map(drop);
         if !matches!(asked, crate::Encryption::None | crate::Encryption::Aes256) {
             let permissions = ["s3:PutObject", "kms:GenerateDataKey"];
-            let learned = learned.clone().map(drop);
             if report.step("key", &permissions, began, learned).is_none() {
                 return;
             }
@@ -68,8 +76,7 @@ impl S3 {
             return;
         }
         report.round_trip_ms = Some(milliseconds(began.elapsed()));
-        let learned = learned.ok().flatten();
-        self.probe_read(report, &small, learned.as_deref()).await;
+        self.probe_read(report, &small).await;
         self.probe_list(report, &folder).await;
         self.probe_parts(report, &body).await;
         self.probe_abort(report, &body).await;
@@ -87,12 +94,12 @@ impl S3 {
         );
     }
 
-    async fn probe_read(&self, report: &mut CheckReport, name: &Name, learned: Option<&str>) {
+    async fn probe_read(&self, report: &mut CheckReport, name: &Name) {
         let began = Instant::now();
         let head = self.head(&self.key(name)).await;
         let head = head.and_then(|Head { sse: found, .. }| {
             report.found = Some(found.clone());
-            sse::check(&self.settings().encryption, &found, learned, "HeadObject")
+            self.asked().check(&found, "HeadObject")
         });
         let permissions = ["s3:GetObject", "kms:Decrypt"];
         report.step(
@@ -242,7 +249,7 @@ impl S3 {
         let aborted = async {
             match self.create_multipart(&key).await? {
                 Way::Multipart { upload_id, .. } => Ok(self.abort_upload(&key, &upload_id).await?),
-                Way::Single => Ok(()),
+                Way::Single { .. } => Ok(()),
             }
         };
         report.step("abort", &["s3:AbortMultipartUpload"], began, aborted.await);

@@ -1,6 +1,7 @@
 //! Parts on their way to S3: one streamed request each, of known length.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
@@ -12,8 +13,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::answer::explain;
+use super::asked::Asked;
 use super::body::{PartBody, Piece};
-use super::sse::{self, sse_of};
+use super::objects::is_not_found;
+use super::sse::sse_of;
+use super::way::Way;
 use super::{Cause, S3, S3Error, TOKEN};
 use crate::{DocrootError, Name, Receipt};
 
@@ -23,38 +27,6 @@ const TAKE_MAX: Duration = Duration::from_secs(30);
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 const ANSWER_PER_MIB: Duration = Duration::from_secs(1);
 
-/// How the bytes of an upload get there: what is recorded with the file, so that any relay can go on.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Way {
-    /// One `PutObject`.
-    Single,
-    /// A multipart upload.
-    Multipart { token: String, upload_id: String },
-}
-
-impl Way {
-    pub(super) fn to_text(&self) -> String {
-        match self {
-            Self::Single => "single".to_owned(),
-            Self::Multipart { token, upload_id } => format!("multipart {token} {upload_id}"),
-        }
-    }
-
-    pub(super) fn from_text(text: &str) -> Result<Self, DocrootError> {
-        let mut words = text.split(' ');
-        match (words.next(), words.next(), words.next(), words.next()) {
-            (Some("single"), None, _, _) => Ok(Self::Single),
-            (Some("multipart"), Some(token), Some(id), None) => Ok(Self::Multipart {
-                token: token.to_owned(),
-                upload_id: id.to_owned(),
-            }),
-            _ => Err(DocrootError::Storage(
-                "the record of an upload cannot be read".to_owned(),
-            )),
-        }
-    }
-}
-
 /// An upload in progress.
 #[derive(Clone)]
 pub(crate) struct S3Upload {
@@ -62,6 +34,8 @@ pub(crate) struct S3Upload {
     key: Arc<str>,
     length_bytes: u64,
     way: Arc<Way>,
+    /// The storage has forgotten it.
+    is_gone: Arc<AtomicBool>,
 }
 
 impl S3 {
@@ -73,7 +47,9 @@ impl S3 {
         part_bytes: u64,
     ) -> Result<S3Upload, DocrootError> {
         let way = if length_bytes <= part_bytes {
-            Way::Single
+            Way::Single {
+                asked: Some(self.asked_now().await?),
+            }
         } else {
             self.create_multipart(&self.key(name)).await?
         };
@@ -96,13 +72,14 @@ impl S3 {
             key: self.key(name).into(),
             length_bytes,
             way: Arc::new(way),
+            is_gone: Arc::default(),
         }
     }
 
     pub(super) async fn create_multipart(&self, key: &str) -> Result<Way, DocrootError> {
-        let learned = self.learned_key().await?;
+        const OPERATION: &str = "CreateMultipartUpload";
+        let asked = self.asked_now().await?;
         let (settings, token) = (self.settings(), super::token()?);
-        let encryption = &settings.encryption;
         let answer = self
             .small()
             .create_multipart_upload()
@@ -110,30 +87,27 @@ impl S3 {
             .key(key)
             .metadata(TOKEN, &token)
             .set_checksum_algorithm(settings.trailers.then_some(ChecksumAlgorithm::Crc32))
-            .set_server_side_encryption(sse::header(encryption))
-            .set_ssekms_key_id(encryption.key().map(ToString::to_string))
-            .set_bucket_key_enabled(sse::bucket_key(encryption))
+            .set_server_side_encryption(asked.header())
+            .set_ssekms_key_id(asked.key(self.learned()))
+            .set_bucket_key_enabled(asked.bucket_key())
             .set_storage_class(self.storage_class())
             .send()
             .await
-            .map_err(|error| explain("CreateMultipartUpload", &error))?;
-        let bad = || {
-            S3Error::new(
-                Cause::Failed,
-                "CreateMultipartUpload",
-                "no usable upload id",
-            )
-        };
+            .map_err(|error| explain(OPERATION, &error))?;
         let upload_id = answer
             .upload_id()
-            .filter(|id| !id.is_empty() && !id.contains(' '));
-        let upload_id = upload_id.ok_or_else(bad)?.to_owned();
-        let found = sse_of!(answer);
-        if let Err(error) = sse::check(encryption, &found, learned, "CreateMultipartUpload") {
+            .filter(|id| !id.is_empty() && !id.contains(' '))
+            .ok_or_else(|| S3Error::new(Cause::Failed, OPERATION, "no usable upload id"))?
+            .to_owned();
+        if let Err(error) = asked.check(&sse_of!(answer), OPERATION) {
             self.abort_upload(key, &upload_id).await?;
             return Err(error.into());
         }
-        Ok(Way::Multipart { token, upload_id })
+        Ok(Way::Multipart {
+            token,
+            asked: Some(asked),
+            upload_id,
+        })
     }
 }
 
@@ -144,6 +118,11 @@ impl S3Upload {
 
     pub(crate) fn is_shared(&self) -> bool {
         Arc::strong_count(&self.way) > 1
+    }
+
+    /// Whether the storage was seen to have forgotten the upload: it can only begin anew.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Relaxed)
     }
 
     pub(crate) fn part(
@@ -253,7 +232,7 @@ impl S3PartWriter {
 
     fn operation(&self) -> &'static str {
         match *self.upload.way {
-            Way::Single => "PutObject",
+            Way::Single { .. } => "PutObject",
             Way::Multipart { .. } => "UploadPart",
         }
     }
@@ -306,8 +285,32 @@ impl Drop for S3PartWriter {
 impl S3Upload {
     async fn send(&self, number: u32, body: ByteStream) -> Result<Receipt, S3Error> {
         match &*self.way {
-            Way::Multipart { upload_id, .. } => self.send_part(number, upload_id, body).await,
-            Way::Single => self.send_whole(body).await,
+            Way::Multipart {
+                asked, upload_id, ..
+            } => {
+                let sent = self
+                    .send_part(number, upload_id, asked.as_ref(), body)
+                    .await;
+                match sent {
+                    Err(error) if error.cause == Cause::UploadGone => {
+                        Err(self.gone(upload_id, error).await)
+                    }
+                    result => result,
+                }
+            }
+            Way::Single { asked } => self.send_whole(asked.as_ref(), body).await,
+        }
+    }
+
+    /// A part was answered that its upload is not there. Much hangs on that, so it is asked a second time.
+    async fn gone(&self, upload_id: &str, error: S3Error) -> S3Error {
+        match self.s3.list_parts(&self.key, upload_id).await {
+            Err(again) if again.cause == Cause::UploadGone => {
+                self.is_gone.store(true, Ordering::Relaxed);
+                error
+            }
+            Err(again) => again,
+            Ok(_) => S3Error::new(Cause::Busy, "UploadPart", error.detail),
         }
     }
 
@@ -315,11 +318,11 @@ impl S3Upload {
         &self,
         number: u32,
         upload_id: &str,
+        asked: Option<&Asked>,
         body: ByteStream,
     ) -> Result<Receipt, S3Error> {
         const OPERATION: &str = "UploadPart";
-        let learned = self.s3.0.learned_key.get().and_then(Option::as_deref);
-        let settings = self.s3.settings();
+        let trailers = self.s3.settings().trailers;
         let answer = self
             .s3
             .bulk()
@@ -328,36 +331,50 @@ impl S3Upload {
             .key(&*self.key)
             .upload_id(upload_id)
             .part_number(s3_number(number))
-            .set_checksum_algorithm(settings.trailers.then_some(ChecksumAlgorithm::Crc32))
+            .set_checksum_algorithm(trailers.then_some(ChecksumAlgorithm::Crc32))
             .body(body)
             .send()
             .await
             .map_err(|error| explain(OPERATION, &error))?;
-        sse::check(&settings.encryption, &sse_of!(answer), learned, OPERATION)?;
+        if let Some(asked) = asked {
+            asked.check(&sse_of!(answer), OPERATION)?;
+        }
         receipt(OPERATION, answer.e_tag(), answer.checksum_crc32(), None)
     }
 
-    /// A body of one part. It never replaces what lies there: of two writes that meet, one is refused, and
-    /// what was written and never recorded is removed by the next attempt.
-    async fn send_whole(&self, body: ByteStream) -> Result<Receipt, S3Error> {
+    /// A body of one part. It never replaces what was recorded: the first write takes the name only when nothing is
+    /// there, and one after it only in place of the very object that an attempt before it left without a record.
+    async fn send_whole(
+        &self,
+        asked: Option<&Asked>,
+        body: ByteStream,
+    ) -> Result<Receipt, S3Error> {
         const OPERATION: &str = "PutObject";
         let token = super::token()
             .map_err(|error| S3Error::new(Cause::Failed, OPERATION, error.to_string()))?;
-        let learned = self.s3.0.learned_key.get().and_then(Option::as_deref);
-        let settings = self.s3.settings();
-        let encryption = &settings.encryption;
+        let now;
+        let asked = match asked {
+            Some(asked) => asked,
+            None => {
+                now = self.s3.asked();
+                &now
+            }
+        };
+        let trailers = self.s3.settings().trailers;
+        let replaces = self.s3.left_over(&self.key);
         let sent = self
             .s3
             .bulk()
             .put_object()
             .bucket(self.s3.bucket())
             .key(&*self.key)
-            .if_none_match("*")
+            .set_if_none_match(replaces.is_none().then(|| "*".to_owned()))
+            .set_if_match(replaces)
             .metadata(TOKEN, &token)
-            .set_checksum_algorithm(settings.trailers.then_some(ChecksumAlgorithm::Crc32))
-            .set_server_side_encryption(sse::header(encryption))
-            .set_ssekms_key_id(encryption.key().map(ToString::to_string))
-            .set_bucket_key_enabled(sse::bucket_key(encryption))
+            .set_checksum_algorithm(trailers.then_some(ChecksumAlgorithm::Crc32))
+            .set_server_side_encryption(asked.header())
+            .set_ssekms_key_id(asked.key(self.s3.learned()))
+            .set_bucket_key_enabled(asked.bucket_key())
             .set_storage_class(self.s3.storage_class())
             .body(body)
             .send()
@@ -365,26 +382,53 @@ impl S3Upload {
             .map_err(|error| explain(OPERATION, &error));
         match sent {
             Ok(answer) => {
-                let found = sse_of!(answer);
-                if let Err(error) = sse::check_if_said(encryption, &found, learned, OPERATION) {
-                    self.s3.delete_key(&self.key).await?;
+                let etag = answer.e_tag();
+                if let Err(error) = asked.check_if_said(&sse_of!(answer), OPERATION) {
+                    self.s3.delete_exactly(&self.key, etag).await?;
                     return Err(error);
                 }
-                receipt(
-                    OPERATION,
-                    answer.e_tag(),
-                    answer.checksum_crc32(),
-                    Some(token),
-                )
+                self.s3.remember_left_over(&self.key, None);
+                receipt(OPERATION, etag, answer.checksum_crc32(), Some(token))
             }
-            Err(error) if error.cause == Cause::ObjectExists => {
-                self.s3.delete_key(&self.key).await?;
-                let detail = "an attempt that was never recorded had stored it; it was removed";
-                Err(S3Error::new(Cause::WriteConflict, OPERATION, detail))
+            // AWS answers 404 where nothing is left to be replaced, as others do when the key is lost.
+            Err(error) if matches!(error.cause, Cause::ObjectExists | Cause::KmsKeyNotFound) => {
+                Err(self.met(error).await)
             }
             Err(error) => Err(error),
         }
     }
+
+    /// Something lies under the name that was not expected, or is gone. What an attempt of ours left is replaced by
+    /// the next one; what is not ours is left alone.
+    async fn met(&self, error: S3Error) -> S3Error {
+        let there = match self.s3.head(&self.key).await {
+            Ok(head) if head.token.is_none() => return error,
+            Ok(head) => head.etag,
+            Err(absent) if is_not_found(&absent) => match self.s3.listed(&self.key).await {
+                Ok(None) => None,
+                // It is there, and its key is not.
+                Ok(Some(_)) => return error,
+                Err(error) => return error,
+            },
+            Err(error) => return error,
+        };
+        let next = match (there, self.s3.left_over(&self.key)) {
+            (there, before) if error.cause == Cause::KmsKeyNotFound && there == before => {
+                return error;
+            }
+            // The very object that was named: this server compares ETags without their quotes.
+            (Some(there), Some(before)) if there == before => Some(unquoted(&there)),
+            (there, _) => there,
+        };
+        self.s3.remember_left_over(&self.key, next);
+        let detail = "an attempt that was never recorded had stored it; the next one replaces it";
+        S3Error::new(Cause::WriteConflict, error.operation, detail)
+    }
+}
+
+/// An ETag as Ceph compares it; S3 takes both.
+pub(super) fn unquoted(etag: &str) -> String {
+    etag.trim_matches('"').to_owned()
 }
 
 /// S3 counts parts from 1.
@@ -406,29 +450,4 @@ fn receipt(
         crc32: crc32.map(str::to_owned),
         token,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_recorded_reads_back() {
-        let way = Way::Multipart {
-            token: "ab".to_owned(),
-            upload_id: "2~x/y+z=".to_owned(),
-        };
-        assert_eq!(Way::from_text(&way.to_text()).unwrap(), way);
-        assert_eq!(Way::from_text("single").unwrap(), Way::Single);
-        for bad in [
-            "",
-            "x",
-            "multipart",
-            "multipart a",
-            "multipart a b c",
-            "single x",
-        ] {
-            assert!(Way::from_text(bad).is_err(), "{bad}");
-        }
-    }
 }

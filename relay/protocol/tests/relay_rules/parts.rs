@@ -231,6 +231,40 @@ fn c3_a_lost_part_takes_the_last_one_with_it() {
 }
 
 #[test]
+fn an_upload_that_storage_forgot_is_told_while_parts_are_sent() {
+    let mut relay = with_lane(&[0]);
+    relay.opened(1, 1, 1);
+    relay.data(1, PART_BYTES as usize);
+    let all = (0..3).map(PartNumber).collect();
+    relay.answer(Err(StorageError::PartsLost(all)));
+    let heard = relay.heard(1);
+    for part in 0..3 {
+        let lost = RelayMessage::PartLost {
+            file: FILE,
+            part: PartNumber(part),
+        };
+        assert!(heard.contains(&lost), "{heard:?}");
+    }
+    assert!(heard.iter().any(|message| matches!(
+        message,
+        RelayMessage::StopPart {
+            code: Code::UploadGone,
+            ..
+        }
+    )));
+    relay.answer(Ok(StorageAnswer::Done));
+    // What was durable is taken again.
+    relay.message(1, begin(0, 2, PART_BYTES));
+    assert!(matches!(
+        relay.requests()[..],
+        [StorageRequest::OpenAttempt {
+            part: PartNumber(0),
+            ..
+        }]
+    ));
+}
+
+#[test]
 fn s5_no_part_is_accepted_while_its_file_is_committed() {
     let mut relay = with_lane(&[0, 1, 2]);
     relay.hello(2, A, false, Some(1));

@@ -346,6 +346,18 @@ impl RelaySession {
         lost
     }
 
+    /// The storage forgot parts while others are sent: every lane hears of it.
+    pub(super) fn tell_lost(&mut self, file: FileId, parts: &[PartNumber]) {
+        let lost = self.parts_lost(file, parts);
+        for lane in self.lane_ids() {
+            if self.hears_of_loss(lane) {
+                for &part in &lost {
+                    self.send(lane, RelayMessage::PartLost { file, part });
+                }
+            }
+        }
+    }
+
     fn hears_of_loss(&self, lane: LaneId) -> bool {
         self.lanes
             .get(&lane)

@@ -300,6 +300,13 @@ impl RelaySession {
             return;
         };
         let (number, lane, phase) = (active.number, active.lane, active.phase);
+        let result = result.map_err(|error| match error {
+            StorageError::PartsLost(parts) => {
+                self.tell_lost(file, &parts);
+                StorageError::Code(Code::UploadGone)
+            }
+            error => error,
+        });
         match (phase, result) {
             (Phase::Opening { doomed: false }, Ok(_)) => {
                 self.set_phase(file, part, number, Phase::Writing);
