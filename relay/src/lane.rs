@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use sealift_protocol::Code;
 use sealift_protocol::frame::{Decoder, Frame, control_frame};
 use sealift_protocol::limits::{ANSWER_MAX, HELLO_MAX, LANE_IDLE_MAX};
@@ -26,6 +26,17 @@ const GATHER_FOR: Duration = Duration::from_millis(3);
 /// Messages sent in one go.
 const BATCH_MESSAGES: usize = 64;
 
+/// Where answers go. A call that is given up half-way ends it.
+pub(crate) trait Answers: Send + 'static {
+    /// Sends frames; returns when the transport has taken them.
+    fn send(&mut self, bytes: Bytes) -> impl Future<Output = Result<(), Unsent>> + Send;
+    /// Says that nothing more will come.
+    fn close(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// The client is gone.
+pub(crate) struct Unsent;
+
 /// Serves a lane to its end.
 pub(crate) async fn serve<I, O>(
     relay: Arc<Relay>,
@@ -34,7 +45,7 @@ pub(crate) async fn serve<I, O>(
     mut output: O,
 ) where
     I: Stream<Item = Bytes> + Unpin + Send,
-    O: Sink<Bytes> + Unpin + Send + 'static,
+    O: Answers,
 {
     let mut decoder = Decoder::new();
     let opened = async {
@@ -90,7 +101,7 @@ async fn hello(
 }
 
 /// Sends what the session says until it lets go of the lane.
-async fn write<O: Sink<Bytes> + Unpin>(
+async fn write<O: Answers>(
     mut output: O,
     mut inbox: mpsc::Receiver<RelayMessage>,
     ended: Arc<Notify>,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use futures_util::{sink, stream};
+use futures_util::stream;
 use quinn::congestion::BbrConfig;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{
@@ -29,7 +29,7 @@ use web_transport_quinn::proto::ConnectResponse;
 use web_transport_quinn::{RecvStream, Request, SendStream, http::StatusCode};
 
 use crate::certificates;
-use crate::lane;
+use crate::lane::{self, Answers, Unsent};
 use crate::relay::Relay;
 
 /// What the kernel keeps for us, so that a burst is not dropped: 4 MiB.
@@ -219,28 +219,13 @@ fn chunks(from: RecvStream) -> impl stream::Stream<Item = Bytes> + Unpin + Send 
     ))
 }
 
-/// A sink into the stream. The future ends when the client has taken everything after the sink was closed.
-fn writer(
-    to: SendStream,
-) -> (
-    impl sink::Sink<Bytes> + Unpin + Send + 'static,
-    impl Future<Output = ()>,
-) {
+/// The relay's side of the stream. The future ends when the client has taken everything after that side was dropped.
+fn writer(to: SendStream) -> (Ender, impl Future<Output = ()>) {
     let (closing, closed) = tokio::sync::oneshot::channel();
-    let output = Box::pin(sink::unfold(
-        Ender {
-            to: Some(to),
-            closing: Some(closing),
-        },
-        async |mut ender, bytes: Bytes| match &mut ender.to {
-            Some(to) => to
-                .write_chunk(bytes)
-                .await
-                .map(|()| ender)
-                .map_err(anyhow::Error::from),
-            None => Err(anyhow::anyhow!("the stream has ended")),
-        },
-    ));
+    let output = Ender {
+        to: Some(to),
+        closing: Some(closing),
+    };
     let finished = async {
         if let Ok(mut to) = closed.await {
             let to: &mut SendStream = &mut to;
@@ -251,10 +236,21 @@ fn writer(
     (output, finished)
 }
 
-/// Hands the stream over for a proper end when the sink is dropped.
+/// Writes to the stream, and hands it over for a proper end when dropped.
 struct Ender {
     to: Option<SendStream>,
     closing: Option<tokio::sync::oneshot::Sender<SendStream>>,
+}
+
+impl Answers for Ender {
+    async fn send(&mut self, bytes: Bytes) -> Result<(), Unsent> {
+        let to = self.to.as_mut().ok_or(Unsent)?;
+        to.write_chunk(bytes).await.map_err(|_| Unsent)
+    }
+
+    async fn close(&mut self) {
+        // It ends when this is dropped.
+    }
 }
 
 impl Drop for Ender {

@@ -155,8 +155,6 @@ pub const REQUEST_BYTES_MAX: usize = 32 << 10;
 pub const CONNECTIONS_MAX: usize = 4096;
 /// Longest WebSocket message: a data frame with its header, and room to spare.
 pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = DATA_BYTES_MAX + (64 << 10);
-/// Most bytes that wait to be written to a WebSocket.
-pub const WEBSOCKET_WAITING_BYTES_MAX: usize = 1 << 20;
 /// With more WebTransport handshakes under way, new ones must first prove their address.
 pub const HANDSHAKES_UNPROVED_MAX: usize = 64;
 /// With more WebTransport handshakes under way, new ones are refused.
