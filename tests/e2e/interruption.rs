@@ -58,3 +58,48 @@ fn a_stopped_sealing_leaves_no_file() {
         "only the source is there"
     );
 }
+
+#[test]
+fn a_command_that_waits_for_a_silent_pipe_is_stopped_at_once_and_leaves_no_part() {
+    let dir = folder();
+    let file = write_random(dir.path().join("x"), 1_500_000, 1);
+    let plain = fs::read(file).unwrap();
+    let sealed = Sealift::plain("encrypt")
+        .arg("-")
+        .password(PASSWORD)
+        .stdin(plain.clone())
+        .succeeds()
+        .stdout;
+    for (command, name, said) in [
+        ("encrypt", "y.sealift", plain),
+        (
+            "decrypt",
+            "folder",
+            sealed[..sealed.len() - 100_000].to_vec(),
+        ),
+    ] {
+        let into = dir.path().join(command);
+        fs::create_dir(&into).unwrap();
+        let mut running = Sealift::new(command)
+            .args(["-", "-o", name])
+            .password(PASSWORD)
+            .inside(&into)
+            .held_stdin(said)
+            .start();
+        let growing = if command == "encrypt" {
+            into.clone()
+        } else {
+            into.join(name)
+        };
+        wait_until_grown(&growing, 500_000);
+        assert!(running.is_running(), "{command}");
+        running.signal("INT");
+        let outcome = running.wait();
+        assert_eq!(outcome.exit_code, 130, "{command}: {outcome:?}");
+        assert_eq!(outcome.error_code(), "cancelled");
+        assert!(
+            fs::read_dir(&growing).unwrap().next().is_none(),
+            "{command} left something"
+        );
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use sealift_tests::{Sealift, same_content, sha256_of, write_random};
+use sealift_tests::{Sealift, peak_bytes, same_content, sha256_of, write_random};
 
 use crate::support::{PASSWORD, folder};
 
@@ -24,6 +24,88 @@ fn a_pipe_seals_and_opens_any_length() {
             .stdin(sealed.stdout)
             .succeeds();
         assert!(opened.stdout == plain, "{length} bytes");
+    }
+}
+
+#[test]
+fn a_pipe_is_sealed_by_many_threads_in_flat_memory() {
+    let dir = folder();
+    let file = write_random(dir.path().join("x"), 64_000_000, 1);
+    let sealed = dir.path().join("x.sealift");
+    let mut running = Sealift::new("encrypt")
+        .args(["-", "--threads", "4", "-o"])
+        .arg(&sealed)
+        .password(PASSWORD)
+        .stdin(fs::read(&file).unwrap())
+        .start();
+    let (mut peak, mut threads) = (0, 0);
+    while running.is_running() {
+        peak = peak.max(peak_bytes(running.pid()).unwrap_or(0));
+        let tasks = fs::read_dir(format!("/proc/{}/task", running.pid()));
+        threads = threads.max(tasks.map_or(0, |tasks| tasks.count()));
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert_eq!(running.wait().exit_code, 0);
+    // The main thread, the one for signals, the one that reads, and four that seal.
+    assert!(threads >= 6, "{threads}");
+    // Argon2 takes 64 MiB of it.
+    assert!(peak < 100 << 20, "{peak}");
+    let opened = Sealift::plain("decrypt")
+        .arg(&sealed)
+        .args(["-o", "-"])
+        .password(PASSWORD)
+        .succeeds();
+    assert!(opened.stdout == fs::read(&file).unwrap());
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_without_a_word() {
+    let dir = folder();
+    let file = write_random(dir.path().join("x"), 8_000_000, 1);
+    Sealift::new("encrypt")
+        .arg(&file)
+        .password(PASSWORD)
+        .inside(dir.path())
+        .succeeds();
+    let entries = dir.path().join("many");
+    for number in 0..2_000u64 {
+        write_random(
+            entries.join(format!(
+                "a file with quite a long name, so that its line is long {number}"
+            )),
+            1,
+            1,
+        );
+    }
+    let package = Sealift::new("encrypt")
+        .arg("many")
+        .password(PASSWORD)
+        .inside(dir.path());
+    package.succeeds();
+    for arguments in [
+        &["decrypt", "x.sealift", "-o", "-"][..],
+        &["encrypt", "x", "-o", "-"],
+        &["inspect", "many.sealift"],
+        &["inspect", "many.sealift", "--json"],
+    ] {
+        let mut child = Sealift::plain(arguments[0])
+            .args(&arguments[1..])
+            .password(PASSWORD)
+            .inside(dir.path())
+            .command()
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = [0; 4];
+        let mut stdout = child.stdout.take().unwrap();
+        std::io::Read::read_exact(&mut stdout, &mut first).unwrap();
+        drop(stdout);
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(141), "{arguments:?}: {said}");
+        assert_eq!(said, "", "{arguments:?}");
     }
 }
 

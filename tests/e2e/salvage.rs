@@ -235,25 +235,86 @@ fn bytes_that_were_lost_from_the_middle_cost_one_file_and_not_those_after_it() {
     assert_eq!(outcome.events("salvaged").len(), 1);
 }
 
-#[test]
-fn a_pipe_that_was_sealed_is_kept_up_to_its_first_damage() {
-    let dir = folder();
-    let plain = vec![9; 2_000_000];
-    let mut bytes = Sealift::plain("encrypt")
+/// A sealed pipe of five segments of nines, and where its body starts.
+fn sealed_pipe(plain_bytes: usize) -> (Vec<u8>, usize) {
+    let bytes = Sealift::plain("encrypt")
         .args(["-", "--name", "tape.tar"])
         .password(PASSWORD)
-        .stdin(plain.clone())
+        .stdin(vec![9; plain_bytes])
         .succeeds()
         .stdout;
+    // So begins a segment that is not the last.
+    let start = bytes.windows(4).position(|window| window == [0xff; 4]);
+    (bytes, start.unwrap())
+}
+
+#[test]
+fn f6_of_a_pipe_every_good_segment_is_kept_where_it_belongs() {
+    let dir = folder();
+    let plain = vec![9; 2_300_000];
+    let (mut bytes, body) = sealed_pipe(plain.len());
+    for segment in [1, 3] {
+        bytes[body + segment * SEALED + 100] ^= 1;
+    }
+    // The first bytes of a segment are no better than others.
+    bytes[body + 3 * SEALED] ^= 1;
     let sealed = dir.path().join("x.sealift");
-    let place = bytes.len() - 900_000;
-    bytes[place] ^= 1;
     fs::write(&sealed, bytes).unwrap();
     let got = dir.path().join("got");
     let outcome = salvaging(&sealed, &got).fails_with(16);
     is_not_called_whole(&outcome);
-    let kept = fs::read(got.join("tape.tar.salvaged")).unwrap();
-    assert!(kept.len() >= PLAIN && plain.starts_with(&kept));
+    let lost = outcome.events("lost");
+    let places: Vec<_> = lost
+        .iter()
+        .map(|one| (&one["segment_first"], &one["start"], &one["end"]))
+        .collect();
+    let expected = [(1, PLAIN, 2 * PLAIN), (3, 3 * PLAIN, 4 * PLAIN)];
+    let expected =
+        expected.map(|(n, start, end)| (Value::from(n), Value::from(start), Value::from(end)));
+    assert_eq!(
+        places,
+        expected.each_ref().map(|(n, start, end)| (n, start, end))
+    );
+    let mut kept = plain;
+    kept[PLAIN..2 * PLAIN].fill(0);
+    kept[3 * PLAIN..4 * PLAIN].fill(0);
+    assert!(
+        fs::read(got.join("tape.tar.salvaged")).unwrap() == kept,
+        "its length is known by its end"
+    );
+}
+
+#[test]
+fn f6_of_a_pipe_without_its_end_everything_before_is_kept_and_nothing_is_called_whole() {
+    let dir = folder();
+    let (bytes, body) = sealed_pipe(2_300_000);
+    for (number, length) in [
+        body + 2 * SEALED,
+        body + 2 * SEALED + 9,
+        body + 3 * SEALED - 1,
+        bytes.len() - 1,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let sealed = dir.path().join("x.sealift");
+        fs::write(&sealed, &bytes[..length]).unwrap();
+        let got = dir.path().join(number.to_string());
+        let outcome = salvaging(&sealed, &got).fails_with(16);
+        is_not_called_whole(&outcome);
+        let kept = fs::read(got.join("tape.tar.salvaged")).unwrap();
+        assert!(kept.len() >= 2 * PLAIN, "{length}: {}", kept.len());
+        assert!(kept[..2 * PLAIN].iter().all(|byte| *byte == 9));
+    }
+    // More than was sealed is not the whole of it either.
+    let sealed = dir.path().join("x.sealift");
+    fs::write(&sealed, [&bytes[..], b"more"].concat()).unwrap();
+    is_not_called_whole(&salvaging(&sealed, &dir.path().join("more")).fails_with(16));
+    // What is whole is opened as always.
+    fs::write(&sealed, bytes).unwrap();
+    let outcome = salvaging(&sealed, &dir.path().join("whole")).succeeds();
+    assert_eq!(outcome.field("done", "proof"), "password");
+    assert!(fs::read(dir.path().join("whole/tape.tar")).unwrap() == vec![9; 2_300_000]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::binaries::{sealift_binary, state_folder};
 pub struct Sealift {
     command: Command,
     stdin: Option<Vec<u8>>,
+    held: bool,
 }
 
 impl Sealift {
@@ -44,6 +45,7 @@ impl Sealift {
         Self {
             command,
             stdin: None,
+            held: false,
         }
     }
 
@@ -92,6 +94,19 @@ impl Sealift {
         self
     }
 
+    /// What it reads from a pipe that then says nothing more, and does not end either.
+    pub fn held_stdin(self, bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            held: true,
+            ..self.stdin(bytes)
+        }
+    }
+
+    /// The call itself, for what a test does with its pipes.
+    pub fn command(self) -> Command {
+        self.command
+    }
+
     /// Runs it to its end.
     pub fn run(self) -> Outcome {
         self.start().wait()
@@ -125,14 +140,23 @@ impl Sealift {
             .command
             .spawn()
             .unwrap_or_else(|e| panic!("could not start sealift: {e}"));
+        let (held, kept) = std::sync::mpsc::channel::<()>();
         if let (Some(bytes), Some(mut stdin)) = (self.stdin, child.stdin.take()) {
+            let hold = self.held;
             std::thread::spawn(move || {
                 // A command that needs no more input closes it early.
                 let _closed = stdin.write_all(&bytes);
+                if hold {
+                    let _ended = kept.recv();
+                }
             });
         }
         let stdout = child.stdout.take().map(Collected::from);
-        Running { child, stdout }
+        Running {
+            child,
+            stdout,
+            _held: held,
+        }
     }
 }
 
@@ -140,6 +164,8 @@ impl Sealift {
 pub struct Running {
     child: Child,
     stdout: Option<Collected>,
+    /// Ends what is held of its standard input.
+    _held: std::sync::mpsc::Sender<()>,
 }
 
 /// Standard output, read as it comes.

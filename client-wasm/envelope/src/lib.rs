@@ -43,6 +43,7 @@ mod metadata;
 #[cfg(doctest)]
 mod misuse;
 pub mod names;
+mod open_length;
 mod opener;
 pub mod pack;
 mod password;
@@ -63,6 +64,7 @@ pub use index::ManifestIndex;
 pub use key::{OpeningKey, PackageKey};
 pub use manifest::{FileEntry, Manifest, SealedEntry, SealedManifest, pin};
 pub use metadata::Metadata;
+pub use open_length::{OpenLengthSalvage, OpenLengthSalvaged, OpenLengthSealer};
 pub use opener::FileOpener;
 pub use password::Password;
 #[cfg(feature = "recipients")]

@@ -4,7 +4,7 @@
 //! there are several. Files get their names one by one, each after its own seal was verified.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 
 use sealift_envelope::{FileOpener, Manifest, OpeningKey, StreamOpener};
 use sealift_protocol::format::{
@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::arguments::{Decrypt, LinkArguments};
 use crate::contents::{Contents, Output};
 use crate::failure::{Cause, Failure, Result};
+use crate::pipe::Pipe;
 use crate::pipeline::Run;
 use crate::progress::Progress;
 use crate::secret::link_as_argument;
@@ -77,24 +78,24 @@ fn open(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
         }
         return crate::salvage::run(arguments, terminal);
     }
-    let (mut source, bytes): (Box<dyn Source>, Option<u64>) = if from_pipe {
-        (Box::new(io::stdin()), None)
+    let (mut input, bytes) = if from_pipe {
+        (Input::Pipe(Pipe::stdin()), None)
     } else {
         let cannot = |error| Failure::file("read", &arguments.file, &error);
         let file = File::open(&arguments.file).map_err(cannot)?;
         let bytes = file.metadata().map_err(cannot)?.len();
-        (
-            Box::new(BufReader::with_capacity(64 * 1024, file)),
-            Some(bytes),
-        )
+        let file = BufReader::with_capacity(64 * 1024, file);
+        (Input::File(file), Some(bytes))
     };
-    let source = source.as_mut();
+    let source: &mut dyn Source = &mut input;
 
     let keyring =
         read_piece(source, keyring_bytes)?.ok_or_else(|| Failure::shared(Code::NotSealed))?;
     let (Unlocked { key, by }, link) = unlock(arguments, &keyring, terminal)?;
     let output = Output::open(arguments.output.as_deref(), arguments.overwrite, terminal)?;
     let stop = Stop::install();
+    input.until(&stop);
+    let source: &mut dyn Source = &mut input;
     let progress = Progress::new(terminal, "Opening", bytes);
     let run = Run {
         workers: arguments.cores.workers(),
@@ -143,6 +144,29 @@ fn open(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
     };
     progress.finish();
     tell_proof(proof, by, terminal)
+}
+
+/// Where the sealed bytes come from.
+enum Input {
+    Pipe(Pipe),
+    File(BufReader<File>),
+}
+
+impl Input {
+    fn until(&mut self, stop: &Stop) {
+        if let Self::Pipe(pipe) = self {
+            pipe.until(stop);
+        }
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Pipe(pipe) => pipe.read(buffer),
+            Self::File(file) => file.read(buffer),
+        }
+    }
 }
 
 /// Opens the keyring with what was given or is asked for. A link that is given must be of this package.

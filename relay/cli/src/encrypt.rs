@@ -5,10 +5,10 @@
 //! and counts alone, so room is left for it and it is written last.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use sealift_envelope::{Metadata, StreamSealer};
+use sealift_envelope::{Metadata, OpenLengthSealer};
 use sealift_protocol::format::Role;
 use sealift_protocol::{Code, FileId};
 use serde_json::json;
@@ -18,18 +18,18 @@ use crate::failure::{Cause, Failure, Result};
 use crate::names::random_part_name;
 use crate::package::{Plan, PlannedFile};
 use crate::part::{PartFile, write_at};
+use crate::pipe::Pipe;
 use crate::pipeline::Run;
 use crate::progress::Progress;
 use crate::protection::{NewPackage, Protection, random, rng};
 use crate::seal::{seal_body, unwritable};
 use crate::source::{SourceFile, Sources};
 use crate::stop::Stop;
+use crate::stream::seal_stream;
 use crate::terminal::Terminal;
 
 /// Ending of sealed files.
 const ENDING: &str = "sealift";
-/// Read from a pipe at once.
-const PIECE_BYTES: usize = 256 * 1024;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Encrypt, terminal: &Terminal) -> Result<()> {
@@ -265,41 +265,21 @@ fn seal_pipe(arguments: &Encrypt, terminal: &Terminal) -> Result<()> {
     };
     let stop = Stop::install();
     let progress = Progress::new(terminal, "Sealing", None);
+    let run = Run {
+        workers: arguments.cores.workers(),
+        progress: &progress,
+        stop: &stop,
+    };
+    let mut source = Pipe::stdin();
+    source.until(&stop);
     sealed.write(&package, |sink| {
         let (sealer, head) =
-            StreamSealer::new(&package.key, FileId(random()), &metadata, &mut rng())?;
+            OpenLengthSealer::new(&package.key, FileId(random()), &metadata, &mut rng())?;
         put(sink, &head)?;
-        seal_stream(sealer, sink, &progress, &stop)
+        seal_stream(sealer, &mut source, sink, run)
     })?;
     progress.finish();
     sealed.finish(terminal)
-}
-
-/// Seals standard input to its end.
-fn seal_stream(
-    mut sealer: StreamSealer,
-    sink: &mut dyn Write,
-    progress: &Progress,
-    stop: &Stop,
-) -> Result<()> {
-    let mut stdin = io::stdin().lock();
-    let mut data = vec![0; PIECE_BYTES];
-    let mut sealed = Vec::new();
-    loop {
-        stop.check()?;
-        let count = match stdin.read(&mut data) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Failure::file("read", Path::new("standard input"), &error)),
-        };
-        sealer.push(&data[..count], &mut rng(), &mut sealed)?;
-        put(sink, &sealed)?;
-        sealed.clear();
-        progress.add(count as u64);
-    }
-    sealer.finish(&mut rng(), &mut sealed)?;
-    put(sink, &sealed)
 }
 
 fn protect(arguments: &Encrypt, terminal: &Terminal) -> Result<NewPackage> {

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -38,9 +39,20 @@ impl PartFile {
         Self::open_with(folder, part, OFlags::CREATE | OFlags::EXCL)
     }
 
-    /// What an earlier run left under this name, or a new file.
+    /// What an earlier run left under this name, or a new file. Where several users may write, what somebody else put
+    /// there, or can reach under another name, is not used.
     pub(crate) fn open(folder: OwnedFd, part: &str) -> rustix::io::Result<Self> {
-        Self::open_with(folder, part, OFlags::CREATE)
+        let found = Self::open_with(folder, part, OFlags::CREATE)?;
+        let own = found.file.metadata().is_ok_and(|metadata| {
+            metadata.uid() == rustix::process::geteuid().as_raw() && metadata.nlink() == 1
+        });
+        if own {
+            return Ok(found);
+        }
+        let folder = found.folder.try_clone();
+        found.keep();
+        let folder = folder.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        Self::create(folder, part)
     }
 
     fn open_with(folder: OwnedFd, part: &str, extra: OFlags) -> rustix::io::Result<Self> {
@@ -131,7 +143,8 @@ impl PartFile {
     }
 
     /// Gives the file its own name, without replacing another one unless that was asked for. A large
-    /// file is on the disk before it has the name; thousands of small ones would wait for minutes.
+    /// file, and one that replaces another, is on the disk before it has the name; thousands of small
+    /// ones would wait for minutes.
     ///
     /// # Errors
     ///
@@ -142,7 +155,8 @@ impl PartFile {
             let _unsupported = self.file.set_modified(modified);
         }
         let unwritable = |error| Failure::file("write", &self.shown, &error);
-        if self.file.metadata().map_err(unwritable)?.len() >= SYNCED_BYTES_MIN {
+        let bytes = self.file.metadata().map_err(unwritable)?.len();
+        if self.overwrite || bytes >= SYNCED_BYTES_MIN {
             self.file.sync_data().map_err(unwritable)?;
         }
         let Some(part) = self.part.clone() else {
@@ -154,7 +168,13 @@ impl PartFile {
             rename_new(&self.folder, &part, &self.name)
         };
         match renamed {
-            Ok(()) => self.part = None,
+            Ok(()) => {
+                self.part = None;
+                if self.overwrite {
+                    // Where a folder cannot be synced, the old file or the new one is there, whole.
+                    let _unsupported = rustix::fs::fsync(&self.folder);
+                }
+            }
             Err(Errno::EXIST) => {
                 self.part = None;
                 return Err(Failure::new(
@@ -197,4 +217,37 @@ impl Drop for PartFile {
 /// Writes all of `bytes` at `offset`.
 pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    fn open(place: &Path) -> PartFile {
+        let folder = rustix::fs::openat(CWD, place, OFlags::DIRECTORY, Mode::empty()).unwrap();
+        PartFile::open(folder, "p").unwrap()
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_is_used_and_a_file_with_another_name_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("p"), b"begun").unwrap();
+        let part = open(dir.path());
+        assert_eq!(part.file().metadata().unwrap().len(), 5);
+        part.keep();
+        // A hard link to something else of ours must not be emptied or read by others.
+        let other = dir.path().join("precious");
+        fs::hard_link(dir.path().join("p"), &other).unwrap();
+        let part = open(dir.path());
+        assert_eq!(part.file().metadata().unwrap().len(), 0);
+        assert_ne!(
+            part.file().metadata().unwrap().ino(),
+            other.metadata().unwrap().ino()
+        );
+        drop(part);
+        assert_eq!(fs::read(other).unwrap(), b"begun");
+    }
 }

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -25,13 +26,17 @@ pub(crate) struct SourceFile {
     pub(crate) stamp: Stamp,
 }
 
-/// What tells cheaply that a file changed.
+/// What tells cheaply that a file changed, or that another one took its name with the same size and time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Stamp {
     /// Size in bytes.
     pub(crate) bytes: u64,
     /// Last change of the content, if the file system knows.
     pub(crate) modified: Option<SystemTime>,
+    /// Device and number, which another file does not have.
+    file: (u64, u64),
+    /// Last change of anything, which nobody can set back.
+    changed: (i64, i64),
 }
 
 impl Stamp {
@@ -40,6 +45,8 @@ impl Stamp {
         Self {
             bytes: metadata.len(),
             modified: metadata.modified().ok(),
+            file: (metadata.dev(), metadata.ino()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
     }
 
@@ -332,6 +339,26 @@ mod tests {
             crate::unseal::unreadable(&error).cause,
             Cause::SourceChanged
         );
+    }
+
+    #[test]
+    fn another_file_of_the_same_size_and_time_is_not_what_was_listed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (place, other) = (dir.path().join("x"), dir.path().join("y"));
+        fs::write(&place, b"first").unwrap();
+        fs::write(&other, b"other").unwrap();
+        let time = fs::metadata(&place).unwrap().modified().unwrap();
+        File::options()
+            .write(true)
+            .open(&other)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+        let sources = Sources::find(std::slice::from_ref(&place)).unwrap();
+        sources.files[0].open().unwrap();
+        fs::rename(other, place).unwrap();
+        let error = sources.files[0].open().unwrap_err();
+        assert_eq!(error.cause, Cause::SourceChanged);
     }
 
     #[cfg(unix)]

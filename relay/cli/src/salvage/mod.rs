@@ -8,11 +8,12 @@
 
 mod losses;
 mod sealed;
+mod stream;
 
 use std::collections::HashSet;
 use std::io;
 
-use sealift_envelope::{FileEntry, FileOpener, Manifest, ManifestIndex, OpeningKey, StreamOpener};
+use sealift_envelope::{FileEntry, FileOpener, Manifest, ManifestIndex, OpeningKey};
 use sealift_protocol::format::{Head, Role};
 use sealift_protocol::limits::SEAL_BYTES;
 use sealift_protocol::link::Pin;
@@ -31,7 +32,7 @@ use crate::target::{Target, time_from_ms};
 use crate::terminal::{Terminal, printable};
 use crate::unlock::{By, Unlocked};
 use losses::{Loss, tell_salvaged};
-use sealed::{Sealed, WINDOW_BYTES};
+use sealed::Sealed;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
@@ -279,43 +280,6 @@ impl Salvaging<'_> {
             self.keep_bytes(&entry, bytes, whole, &losses)?;
         }
         Ok(losses)
-    }
-
-    /// A file whose length was not known when it was sealed: kept up to its first damage.
-    fn stream(&mut self, head: &[u8], body: u64) -> Result<()> {
-        let mut opener = StreamOpener::new(&self.key, head)?;
-        let entry = self.unlisted(&opener.metadata().path, opener.file(), None);
-        let part = self
-            .target
-            .begin(&entry.place, &part_name(opener.file(), 0))?;
-        let (mut offset, mut written, mut failed) = (body, 0, None);
-        let opened = loop {
-            self.stop.check()?;
-            let piece = self.sealed.read(offset, WINDOW_BYTES);
-            if piece.is_empty() {
-                break opener.finish();
-            }
-            offset += piece.len() as u64;
-            self.progress.add(piece.len() as u64);
-            let pushed = opener.push(&piece, &mut |plain| {
-                let done = write_at(part.file(), plain, written);
-                written += plain.len() as u64;
-                done.map_err(|error| failed = Some(error)).is_ok()
-            });
-            if let Some(error) = failed.take() {
-                return Err(Failure::file("write", part.shown(), &error));
-            }
-            if pushed.is_err() {
-                break pushed;
-            }
-        };
-        if let Err(error) = opened {
-            self.terminal.notice(&format!(
-                "{}; what comes after that is lost",
-                Failure::from(error)
-            ));
-        }
-        self.keep(&entry, part, opened.is_ok(), &[])
     }
 
     /// Gives what was kept of a file its name, and tells of it.

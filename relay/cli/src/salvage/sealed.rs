@@ -13,8 +13,8 @@ use crate::stop::Stop;
 
 /// First bytes that tell what follows and how long it is.
 const START_BYTES: usize = 16;
-/// Read at once where there are no segments to count.
-pub(super) const WINDOW_BYTES: usize = 1 << 20;
+/// Searched at once.
+const WINDOW_BYTES: usize = 1 << 20;
 
 /// The damaged file. What cannot be read counts as lost, like what cannot be opened.
 pub(super) struct Sealed {
