@@ -148,6 +148,7 @@ test('the password of a stored package is changed, a key removed, and both undon
   await page.getByRole('button', { name: 'Save changes' }).click();
   await page.locator('#current-problem').waitFor();
   assert.match(await status(page), /\(wrong_password\)$/);
+  faults.push(...(await look(page, 'manage-wrong-password')));
   await page.locator('#current-password').fill(OWN);
   await page.getByLabel('Keep key 1 of 1').uncheck();
   await save(page);
@@ -194,9 +195,53 @@ test('K2: a keyring older than this browser has seen is refused', async () => {
   await rolled.goto(link);
   await rolled.locator('#failure-screen').waitFor();
   assert.equal(await rolled.locator('#failure-code').innerText(), 'old_keyring');
+  await looksRight(rolled, 'receive-old-keyring');
   const stored = await rolled.evaluate(() => JSON.stringify(localStorage));
   assert.doesNotMatch(stored, new RegExp(`${new URL(link).pathname.split('/')[2]}|SECRET`), 'the storage names the package or a secret');
   await rolled.close();
+});
+
+test('K2: undo brings back the keyring before, and no older one that the relay gives out for it', async () => {
+  const { link, manageLink } = await sendToKey({ password: OWN });
+  const id = new URL(link).pathname.split('/')[2];
+  const first = await (await fetch(`${relay.url}/api/packages/${id}/keyring`)).arrayBuffer();
+  const page = await changing(manageLink, 'Change password', OWN);
+  await newPassword(page, OTHER);
+  await save(page);
+  await page.getByRole('button', { name: 'Change password' }).click();
+  await page.locator('#current-password').fill(OTHER);
+  await newPassword(page, 'a third one, by mistake');
+  await save(page);
+  await page.route('**/keyring?generation=2', (route) => route.fulfill({ body: Buffer.from(first), contentType: 'application/octet-stream' }));
+  await page.getByRole('button', { name: 'Undo the last change' }).click();
+  await page.locator('#undo-password').fill('a third one, by mistake');
+  await page.getByRole('button', { name: 'Undo', exact: true }).click();
+  await page.locator('#failure-screen').waitFor();
+  assert.equal(await page.locator('#failure-code').innerText(), 'old_keyring');
+  assert.equal(await opens(link, OWN), false, 'the password from before the change before opens it again');
+  await page.close();
+});
+
+test('K2: what an identity opens says nothing about which keyring is the newest; what a password opens does', async () => {
+  const { link, manageLink } = await sendToKey({ password: OWN });
+  const page = await changing(manageLink, 'Change password', OWN);
+  await newPassword(page, OTHER);
+  await save(page);
+  await page.close();
+  const elsewhere = await browser.profile();
+  const seen = await elsewhere.newPage();
+  const remembered = () => seen.evaluate(() => Object.values(JSON.parse(localStorage.getItem('sealift-keyrings') ?? '{}')));
+  await seen.goto(link);
+  await seen.locator('#lock-screen').waitFor();
+  await seen.locator('#pick-identity').setInputFiles([identity]);
+  await seen.locator('#contents-screen').waitFor();
+  assert.deepEqual(await remembered(), []);
+  await seen.goto('about:blank');
+  await seen.goto(link);
+  await unlock(seen, OTHER);
+  await seen.locator('#contents-screen').waitFor();
+  assert.deepEqual(await remembered(), [2]);
+  await elsewhere.close();
 });
 
 test('a package that its link opened gets a password, and its link alone no longer opens it', async () => {

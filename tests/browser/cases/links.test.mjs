@@ -6,6 +6,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Browser } from '../harness/chromium.mjs';
 import { Folder } from '../harness/files.mjs';
+import { looksRight } from '../harness/look.mjs';
 import { addFiles, describe, failure, openSend, percent, pressSend, receive, send, sent } from '../harness/portal.mjs';
 import { program, Relay } from '../harness/relay.mjs';
 
@@ -71,6 +72,7 @@ test('L7: a send link leaves the address bar, and its grant stands in no address
     const page = await (await fresh()).newPage();
     await page.goto(closed.url);
     assert.match(await failure(page), /\(grant_required\)$/);
+    await looksRight(page, 'send-invitation');
     const { stdout } = await run(program('sealift-relay'), ['grant', '--data', join(closed.data, 'data'), '--url', closed.url]);
     const link = /https?:\/\/\S+/.exec(stdout)[0];
     await page.goto('about:blank');

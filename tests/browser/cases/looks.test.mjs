@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { Browser } from '../harness/chromium.mjs';
 import { Folder } from '../harness/files.mjs';
 import { addFolder, describe, downloadAll, failure, openSend, percent, pressSend, receive, sent, unlock } from '../harness/portal.mjs';
-import { look } from '../harness/look.mjs';
+import { look, tabTo } from '../harness/look.mjs';
 import { Relay } from '../harness/relay.mjs';
 
 let relay;
@@ -125,21 +125,3 @@ test('the keyboard alone sends and receives', async () => {
   await open.keyboard.press('Enter');
   await open.getByRole('heading', { name: 'Received', exact: true }).waitFor();
 });
-
-/** Presses Tab until the thing with that accessible name has the focus, and checks that the focus can be seen. */
-async function tabTo(page, name) {
-  for (let presses = 0; presses < 60; presses += 1) {
-    const [found, seen] = await page.evaluate(() => {
-      const at = document.activeElement;
-      const label = at?.getAttribute('aria-label') ?? at?.labels?.[0]?.innerText ?? at?.innerText ?? '';
-      const style = at ? getComputedStyle(at) : null;
-      return [label.trim(), style !== null && (style.outlineStyle !== 'none' || style.boxShadow !== 'none')];
-    });
-    if (found === name) {
-      assert.ok(seen, `the focus on ${name} cannot be seen`);
-      return;
-    }
-    await page.keyboard.press('Tab');
-  }
-  assert.fail(`Tab does not reach ${name}`);
-}

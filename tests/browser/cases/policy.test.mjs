@@ -1,8 +1,9 @@
 // What a relay asks of content protection and of client versions, as a person meets it.
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { StaleCache } from '../harness/cache.mjs';
 import { Browser } from '../harness/chromium.mjs';
 import { Folder } from '../harness/files.mjs';
 import { looksRight } from '../harness/look.mjs';
@@ -132,6 +133,36 @@ test('a page that is too old says so, and Reload gets the new one; one that soon
     await warned.locator('.outdated').waitFor();
     await looksRight(warned, 'client-outdated');
   } finally {
+    await relay.stop();
+  }
+});
+
+test('an older page that caches kept is refused, and Reload gets the new one past them', async () => {
+  const { version } = JSON.parse(await readFile(join(import.meta.dirname, '../../../web/package.json'), 'utf8'));
+  const relay = await configured(`client_version_min = "${version}"\n`);
+  const cache = await StaleCache.before(relay, '0.0.9');
+  const own = await browser.profile();
+  try {
+    const page = await own.newPage();
+    await page.goto(cache.url);
+    assert.match(await failure(page), /\(client_too_old\)$/);
+    await page.goto('about:blank');
+    await page.goto(cache.url); // the browser's own cache has it now, too
+    assert.match(await failure(page), /\(client_too_old\)$/);
+    assert.deepEqual(cache.passed, []);
+    await page.getByRole('button', { name: 'Reload' }).click();
+    await page.locator('#compose-screen').waitFor();
+    assert.ok(cache.passed.length > 0, 'nothing was asked of the relay');
+    assert.doesNotMatch(page.url(), /fresh/);
+    await addFiles(page, [small]);
+    await describe(page);
+    assert.equal(await page.locator('#failure-screen').isVisible(), false);
+    const again = await own.newPage();
+    await again.goto(cache.url);
+    await again.locator('#compose-screen').waitFor();
+  } finally {
+    await own.close();
+    cache.close();
     await relay.stop();
   }
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { Browser, saved } from '../harness/chromium.mjs';
 import { Folder, tree } from '../harness/files.mjs';
+import { looksRight } from '../harness/look.mjs';
 import { addFiles, describe, downloadAll, failure, openSend, percent, pressSend, progressNeverGoesBack, receive, send, sent, status, unlock } from '../harness/portal.mjs';
 import { Relay } from '../harness/relay.mjs';
 import { UdpLink } from '../harness/udp.mjs';
@@ -102,6 +103,7 @@ test('a damaged file is told apart from a wrong password, and is not handed over
   const page = await receive(context, link);
   await page.getByRole('button', { name: 'Download all' }).click();
   assert.match(await failure(page), /\(damaged\w*\)$/);
+  await looksRight(page, 'receive-damaged');
   assert.equal((await saved(page))['good.bin'], undefined, 'a damaged file stands there under its own name');
 });
 
@@ -128,6 +130,7 @@ test('a file that changes while it is sent is reported, not stored', async () =>
   await percent(page, 10);
   await writeFile(path, 'something else', { flag: 'r+' });
   assert.match(await failure(page), /\((file_changed|source_changed|source_unreadable)\)$/);
+  await looksRight(page, 'send-file-changed');
 });
 
 test('pause, resume and cancel do what they say', async () => {
@@ -147,6 +150,7 @@ test('pause, resume and cancel do what they say', async () => {
   await percent(page, Number(before));
   await page.getByRole('button', { name: 'Cancel' }).click();
   await page.getByText('Cancelled.').first().waitFor();
+  await looksRight(page, 'send-cancelled');
 });
 
 test('the relay is killed and started again, and the open page goes on by itself', async () => {

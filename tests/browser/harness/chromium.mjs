@@ -8,12 +8,25 @@ const ARGUMENTS = [
 export class Browser {
   /** Everything that must stay empty: policy violations, errors nobody caught, requests to strangers. */
   faults = [];
+  #ownDialogs = false;
 
   /** `more` are further switches of Chromium's. */
-  static async start(...more) {
+  static start(...more) {
+    return Browser.#launch({ headless: true }, more);
+  }
+
+  /** With windows, on this screen, and with the dialogs of its desktop. */
+  static async startOn(screen) {
+    const browser = await Browser.#launch({ headless: false, env: screen.env }, []);
+    browser.#ownDialogs = true;
+    return browser;
+  }
+
+  static async #launch(where, more) {
     const browser = new Browser();
     const root = process.getuid?.() === 0;
     browser.process = await chromium.launch({
+      ...where,
       executablePath: process.env.CHROMIUM,
       args: [...ARGUMENTS, ...(root ? ['--no-sandbox'] : []), ...more],
     });
@@ -23,7 +36,8 @@ export class Browser {
   /** A fresh profile. What a person would pick in a save dialog lies in the page's private file system. */
   async profile(options = {}) {
     const context = await this.process.newContext({ viewport: { width: 1280, height: 900 }, acceptDownloads: true, ...options });
-    await context.addInitScript(inPage);
+    await context.addInitScript(watch);
+    if (!this.#ownDialogs) await context.addInitScript(pickInside);
     context.on('weberror', (error) => this.faults.push(`uncaught: ${error.error()}`));
     context.on('console', (message) => {
       if (/content.security.policy|trusted ?types?\b|integrity/i.test(message.text())) this.faults.push(message.text());
@@ -40,11 +54,15 @@ export class Browser {
   }
 }
 
-/** Runs in every page before its own scripts. */
-function inPage() {
+/** Runs in every page before its own scripts: tells what the policy had to stop. */
+function watch() {
   document.addEventListener('securitypolicyviolation', (event) => {
     console.error(`Content Security Policy: ${event.effectiveDirective} stopped ${event.blockedURI} ${event.sample}`);
   });
+}
+
+/** The same: answers the save dialogs, which a browser without a screen does not have. */
+function pickInside() {
   const inside = async (name) => (await navigator.storage.getDirectory()).getDirectoryHandle(name, { create: true });
   if (location.protocol !== 'file:') {
     window.showDirectoryPicker = () => inside('picked');

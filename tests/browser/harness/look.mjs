@@ -1,4 +1,4 @@
-// Looks at a page as it is now: pictures in light and dark, wide and narrow; axe-core; no scrolling sideways.
+// Looks at a page as it is now: pictures in light and dark, wide and narrow; axe-core; no scrolling sideways; the keyboard.
 import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -31,6 +31,27 @@ export async function look(page, name) {
 /** The same, as a test. */
 export async function looksRight(page, name) {
   assert.deepEqual(await look(page, name), []);
+}
+
+/** Presses Tab until the thing with that accessible name has the focus, and checks that the focus can be seen. */
+export async function tabTo(page, name) {
+  for (let presses = 0; presses < 60; presses += 1) {
+    const [found, seen] = await page.evaluate(() => {
+      const at = document.activeElement;
+      const named = at?.getAttribute('aria-labelledby');
+      const label = (named && document.getElementById(named)?.innerText) ?? at?.getAttribute('aria-label') ?? at?.labels?.[0]?.innerText ?? at?.innerText ?? '';
+      const style = at ? getComputedStyle(at) : null;
+      const around = at?.closest('.choice'); // shows the focus of its radio button
+      const seen = style !== null && (style.outlineStyle !== 'none' || style.boxShadow !== 'none');
+      return [label.trim(), seen || (around && getComputedStyle(around).outlineStyle !== 'none')];
+    });
+    if (found === name) {
+      assert.ok(seen, `the focus on ${name} cannot be seen`);
+      return;
+    }
+    await page.keyboard.press('Tab');
+  }
+  assert.fail(`Tab does not reach ${name}`);
 }
 
 async function accessibility(page) {

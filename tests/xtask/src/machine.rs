@@ -157,6 +157,24 @@ fn installed(browser: &Browser) -> Option<PathBuf> {
         .or_else(|| apple.is_file().then_some(apple))
 }
 
+/// What a browser's own dialogs need: a screen without a monitor, windows, and keys to press.
+pub(crate) fn screen(repo: &Repo) -> Result<()> {
+    let needed = [
+        ("Xvfb", "xvfb"),
+        ("openbox", "openbox"),
+        ("xdotool", "xdotool"),
+    ];
+    let missing: Vec<&str> = needed
+        .iter()
+        .filter(|(program, _)| !on_path(program))
+        .map(|(_, package)| *package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    debian_packages(repo, &missing, "a screen for the browser's dialogs")
+}
+
 /// A Python with the packages of `requirements`, in a virtual environment of its own outside
 /// the clone.
 pub(crate) fn python(repo: &Repo, requirements: &Path) -> Result<PathBuf> {

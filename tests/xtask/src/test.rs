@@ -17,6 +17,8 @@ const BROWSER_TESTS: &str = "tests/browser";
 const VECTOR_CASE: &str = "cases/vectors.test.mjs";
 /// Needs Ceph, and belongs to the group `s3`.
 const S3_CASE: &str = "cases/s3.test.mjs";
+/// Operates the dialogs of a Linux desktop.
+const DIALOG_CASE: &str = "cases/dialog.test.mjs";
 const WASI: &str = "wasm32-wasip1";
 
 /// Some tests that belong together and can run alone.
@@ -267,7 +269,11 @@ fn browser(repo: &Repo) -> Result<Tally> {
         .filter_map(|case| case.file_name())
         .map(|name| format!("cases/{}", name.display()))
         .filter(|case| case != VECTOR_CASE && case != S3_CASE)
+        .filter(|case| case != DIALOG_CASE || cfg!(target_os = "linux"))
         .collect::<Vec<_>>();
+    if cfg!(target_os = "linux") {
+        machine::screen(repo)?;
+    }
     in_browsers(repo, &cases)
 }
 
