@@ -1,300 +1,299 @@
-"""An independent decoder of the Sealift envelope, written from client-wasm/envelope/SPEC.md.
+"""A decoder of Sealift files, written from SPEC.md alone: see `open_sealift`, and texts.py."""
+import hashlib
+import hmac
+import io
+import re
+import struct
+from collections import namedtuple
 
-It shares no code with the Rust crate and is slower, simpler and complete. Sections are those of
-SPEC.md; section 12 is in texts.py. Start with `open_sealift`. Alone it runs run.py."""
-import hashlib, hmac, io, sys, unicodedata
-from struct import pack, unpack
-from argon2.low_level import Type, hash_secret_raw
+from argon2 import low_level as argon2
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from texts import H, Refused, need, shared_secret
-SEGMENT, PLAIN, MIB, SLOTS = 524_288, 524_256, 1024, {1: 128, 2: 128, 3: 1216}
-KEYRING, HEAD = b"\x89SLK\r\n\x1a\n", b"\x89SLH\r\n\x1a\n"
-# --- section 2: notation
-def HMAC(key, *parts):
-    return hmac.new(key, b"".join(parts), hashlib.sha384).digest()
-def expand(key, info, n):
-    first = HMAC(key, info, b"\1")
-    return (first + HMAC(key, first, info, b"\2"))[:n]
-def gcm_open(key, iv, aad, sealed, code, at=None):
+from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+
+SEGMENT, PLAIN = 524288, 524256
+FILE, MANIFEST, PACK, OPEN_LENGTH = 0, 1, 2, 4
+LIMITS = {FILE: 1 << 56, MANIFEST: 33554432, PACK: 8257536, OPEN_LENGTH: 0}
+KEYRING_MAGIC, HEAD_MAGIC = b"\x89SLK\r\n\x1a\n", b"\x89SLH\r\n\x1a\n"
+SLOTS = {1: (128, b"password"), 2: (128, b"link"), 3: (1216, b"recipient")}
+NEEDED = {      # slots that need something else than what is given
+    "password": (((1, 1), "link"), ((2, 0), "link"), ((3, 0), "identity")),
+    "link": (((1, 0), "password"), ((1, 1), "password"), ((3, 0), "identity")),
+    "identity": (((1, 0), "password"), ((1, 1), "link"), ((2, 0), "link")),
+}
+# Schemas of CBOR: a number means bytes of that length, a tuple a list with its greatest length.
+META = ["text", "uint", "time", "media type"]
+CONTENTS = ["version", "text", "text", (50000, "text"),
+            (200000, [32, "uint", "uint", 48]), (200000, META + ["uint", "uint"])]
+# The password is UTF-8 in NFC; an identity is a function from ciphertext to shared secret or None.
+Given = namedtuple("Given", "password link identities pin package seen cheap")
+Sealed = namedtuple("Sealed", "head role padded file_id body")
+number = int.from_bytes     # big-endian unless told otherwise
+
+
+class Refused(Exception):
+    """The code of the first check that fails, and where in the content."""
+
+
+def check(condition, *code):
+    if not condition:
+        raise Refused(*code)
+
+
+def sha(data):
+    return hashlib.sha384(data).digest()
+
+
+def hkdf(salt, secret, info, length):
+    return HKDF(SHA384(), length, salt, b"sealift/v1 " + info).derive(secret)
+
+
+def gcm_open(key, iv, sealed, aad, *code):
     try:
         return AESGCM(key).decrypt(iv, sealed, aad)
     except InvalidTag:
-        raise Refused(code, at) from None
-def cbor(data, code):
-    """Reads one value in its only encoding: shortest forms, definite lengths, nothing after it."""
-    rest = io.BytesIO(data)
-    def take(count):
-        need(count <= len(data) - rest.tell(), code)
-        return rest.read(count)
-    def value():
-        major, number = divmod(take(1)[0], 32)
-        if number >= 24:
-            need(number < 28 and major < 7, code)
-            size = 1 << (number - 24)
-            number = int.from_bytes(take(size), "big")
-            need(number >= (24 if size == 1 else 1 << 4 * size), code)
-        if major < 2:
-            return -1 - number if major else number
-        if major == 2:
-            return take(number)
-        if major == 3:
-            return take(number).decode("utf-8")
-        if major == 4:
-            need(number <= 200_000, "too_many_files")
-            return [value() for _ in range(number)]
-        need(major == 7 and number == 22, code)
-    try:
-        result = value()
-    except UnicodeDecodeError:
-        raise Refused(code) from None
-    need(rest.tell() == len(data), code)
-    return result
-def typed(items, types, code):
-    need(isinstance(items, list) and len(items) == len(types), code)
-    need(all(isinstance(item, kind) for item, kind in zip(items, types)), code)
-    return items
-TIME = (int, type(None))
+        raise Refused(*code) from None
 
-# --- sections 6, 9 and 13: padding, names, what is said about a file
-def padded(content_bytes):
-    x = max(content_bytes, 4096)
-    e = x.bit_length() - 1
-    step = min(1 << (e - e.bit_length()), 1 << 25)
-    b = -(-x // step) * step
-    return b + step if (b + 32) % PLAIN == 0 else b
-def check_path(path):
-    bad = any(unicodedata.category(c) == "Cc" or c in "\u2028\u2029\ufeff"
-              or "\u202a" <= c <= "\u202e" or "\u2066" <= c <= "\u2069" for c in path)
+
+def padded_length(content):
+    exponent = max(content, 4096).bit_length() - 1
+    step = min(1 << (exponent - exponent.bit_length()), 1 << 25)
+    padded = -(-max(content, 4096) // step) * step
+    return padded + step if (padded + 32) % PLAIN == 0 else padded
+
+
+def read_cbor(stream, schema, code):
+    """Reads a value of this schema, which has one encoding."""
+    first = number(stream.read(1) or b"\xff")
+    major, value = first >> 5, first & 31
+    if value > 23:
+        width = {24: 1, 25: 2, 26: 4, 27: 8}.get(value, 0)
+        raw = stream.read(width)
+        value = number(raw)
+        check(len(raw) == width and value >= (24 if width == 1 else 1 << 4 * width), code)
+    if schema == "time":
+        check(first == 0xF6 or major < 2 and value + major <= 8640000000000000, code)
+        return {0: value, 1: -1 - value, 7: None}[major]
+    if isinstance(schema, (list, tuple)):
+        check(major == 4, code)
+        if isinstance(schema, tuple):
+            check(value <= schema[0], "too_many_files")
+            schema = [schema[1]] * value
+        check(value == len(schema) or schema is CONTENTS, code)
+        items = [read_cbor(stream, part, code) for part in schema]
+        check(value == len(schema), code)
+        return items
+    check(major == {"uint": 0, "version": 0, "text": 3, "media type": 3}.get(schema, 2), code)
+    check(schema != "version" or value == 1, "unknown_version")
+    if major == 0:
+        return value
+    raw = stream.read(min(value, LIMITS[MANIFEST]))
+    check(len(raw) == value and (major == 3 or value == schema), code)
+    check(major == 2 or raw.decode(errors="ignore").encode() == raw, code)
+    return raw if major == 2 else raw.decode()
+
+
+def check_name(path, media_type=""):
     parts = path.encode().split(b"/")
-    need(len(path.encode()) <= 1024 and len(parts) <= 32 and not bad, "bad_name")
-    need(all(1 <= len(p) <= 255 and p not in (b".", b"..") for p in parts), "bad_name")
-def check_file(path, modified, media_type, code):
-    check_path(path)
-    need(len(media_type) <= 127 and all(" " <= c <= "~" for c in media_type), "bad_name")
-    need(modified is None or abs(modified) <= 8_640_000_000_000_000, code)
+    check(re.fullmatch("[ -~]{0,127}", media_type), "bad_name")
+    check(len(path.encode()) <= 1024 and len(parts) <= 32, "bad_name")
+    check(all(0 < len(p) < 256 and p not in (b".", b"..") for p in parts), "bad_name")
+    check(not re.search("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]", path), "bad_name")
 
-# --- section 15, steps 1 to 3: scanning
-def piece(data, at, magic, low, high, damaged):
-    """The keyring or head that starts at `at`, with its checksum checked."""
-    start = data[at : at + 16]
-    need(len(start) >= 8, "cut_short")
-    need(start[:8] == magic, "not_sealed")
-    need(len(start) >= 10, "cut_short")
-    need(start[8:10] == b"\x01\x01", "unknown_version")
-    need(len(start) == 16, "cut_short")
-    length, = unpack(">I", start[12:])
-    need(low <= length <= high and (magic == KEYRING or (length - 214) % 256 == 0), damaged)
-    need(at + length <= len(data), "cut_short")
-    whole = data[at : at + length]
-    need(H(whole[:-16])[:16] == whole[-16:], damaged)
-    return whole
+
 def scan_keyring(data):
-    k = piece(data, 0, KEYRING, 128, 49_152, "damaged_keyring")
-    count, generation = *unpack(">H", k[10:12]), *unpack(">Q", k[32:40])
-    need(k[72:80] == bytes(8), "unknown_version")
-    need(generation >= 1 and (generation == 1) == (k[40:72] == bytes(32)), "damaged_keyring")
-    need(1 <= count <= 32, "damaged_keyring")
-    slots, at, end = [], 80, len(k) - 48
+    check(len(data) < 8 or data[:8] == KEYRING_MAGIC, "not_sealed")
+    check(len(data) < 10 or data[8:10] == b"\1\1", "unknown_version")
+    check(len(data) >= 16, "cut_short")
+    count, size = struct.unpack(">HI", data[10:16])
+    check(128 <= size <= 49152, "damaged_keyring")
+    check(len(data) >= size, "cut_short")
+    ring, at, slots = data[:size], 80, []
+    check(sha(ring[:-16])[:16] == ring[-16:], "damaged_keyring")
+    check(not any(ring[72:80]), "unknown_version")
+    generation = number(ring[32:40])
+    follows = generation > 1 if any(ring[40:72]) else generation == 1
+    check(follows and 1 <= count <= 32, "damaged_keyring")
     for _ in range(count):
-        need(at + 4 <= end, "damaged_keyring")
-        kind, flags, size = unpack(">BBH", k[at : at + 4])
-        slot, at = k[at : at + size], at + size
-        need(4 <= size <= 4096 and at <= end and size == SLOTS.get(kind, size), "damaged_keyring")
-        need(kind != 1 or (flags in (0, 1) and slot[4] == 1 and slot[12:16] == bytes(4)), "unknown_version")
-        need(kind not in (2, 3) or (flags == 0 and slot[4:16] == bytes(12)), "unknown_version")
+        length = number(ring[at + 2:at + 4])
+        check(4 <= length <= 4096 and at + length <= size - 48, "damaged_keyring")
+        slot, at = ring[at:at + length], at + length
+        check(length == SLOTS.get(slot[0], [length])[0], "damaged_keyring")
+        if slot[0] == 1:
+            check(slot[1] < 2 and slot[4] == 1 and not any(slot[12:16]), "unknown_version")
+        check(slot[0] not in (2, 3) or not any(slot[1:2] + slot[4:16]), "unknown_version")
         slots.append(slot)
-    need(at == end, "damaged_keyring")
-    need(sum(slot[0] == 1 for slot in slots) <= 8, "kdf_too_expensive")
-    return k, slots
-def scan_head(data, at):
-    h = piece(data, at, HEAD, 470, 65_536, "damaged_head")
-    flags, segment, b = *unpack(">H", h[10:12]), *unpack(">I", h[16:20]), *unpack(">Q", h[24:32])
-    need(flags in (0, 1, 2, 4) and segment == SEGMENT, "unknown_version")
-    need(h[20:24] == bytes(4) and h[80:96] == bytes(16), "unknown_version")
-    need(b == 0 or flags != 4, "damaged_head")
-    need(flags == 4 or (b <= 1 << 56 and padded(b) == b), "bad_padding")
-    need(b <= {1: 32 << 20, 2: 8_257_536}.get(flags, b), "too_large")
-    need(h[-90:-80] == bytes.fromhex("00000008000000000020"), "unknown_version")
-    return h, flags, b
-def scan(data):
-    keyring, slots = scan_keyring(data)
-    at, files = len(keyring), []
-    while at < len(data):
-        need(not files or HEAD.startswith(data[at : at + 8]), "trailing_bytes")
-        head, flags, b = scan_head(data, at)
-        need(head[64:80] == keyring[16:32], "package_mismatch")
+    check(at == size - 48, "damaged_keyring")
+    check(sum(s[0] == 1 for s in slots) <= 8, "kdf_too_expensive")
+    return ring, slots
+
+
+def scan_files(data, package):
+    files = []
+    while data or not files:
+        check(not files or data[:8] == HEAD_MAGIC[:len(data)], "trailing_bytes")
+        check(len(data) >= 16, "cut_short")
+        check(data[:8] == HEAD_MAGIC, "not_sealed")
+        check(data[8:10] == b"\1\1", "unknown_version")
+        role, size = struct.unpack(">HI", data[10:16])
+        check(470 <= size <= 65536 and size % 256 == 214, "damaged_head")
+        check(len(data) >= size, "cut_short")
+        head, data = data[:size], data[size:]
+        check(sha(head[:-16])[:16] == head[-16:], "damaged_head")
+        padded, file_id = struct.unpack(">Q32s", head[24:64])
+        fixed = head[16:24] + head[80:96] == struct.pack(">I20x", SEGMENT)
+        check(role in LIMITS and fixed, "unknown_version")
+        check(role != OPEN_LENGTH or padded == 0, "damaged_head")
+        check(role == OPEN_LENGTH or padded_length(padded) == padded <= 1 << 56, "bad_padding")
+        check(padded <= LIMITS[role], "too_large")
+        check(head[-90:-80] == bytes.fromhex("00000008000000000020"), "unknown_version")
+        check(head[64:80] == package, "package_mismatch")
         if files:
-            seen = [other["id"] for other in files]
-            need(files[0]["flags"] == 1 and flags != 1 and head[32:64] not in seen, "content_mismatch")
-            need(flags != 4, "open_length_refused")
-        at += len(head)
-        size = len(data) - at if flags == 4 else b + 32 * -(-b // PLAIN) + 48
-        need(at + size <= len(data), "cut_short")
-        files.append({"id": head[32:64], "head": head, "flags": flags, "b": b, "body": data[at : at + size]})
-        at += size
-    need(files, "cut_short")
-    return keyring, slots, files
+            check(files[0].role == MANIFEST != role, "content_mismatch")
+            check(file_id not in {f.file_id for f in files}, "content_mismatch")
+            check(role != OPEN_LENGTH, "open_length_refused")
+        length = padded + 32 * -(-padded // PLAIN) + 48 if padded else len(data)
+        check(len(data) >= length, "cut_short")
+        files.append(Sealed(head, role, padded, file_id, data[:length]))
+        data = data[length:]
+    return files
 
-# --- sections 4, 14 and 15, step 4: the keyring
-def check_cost(slots, cheap):
-    costs = [unpack(">BHI", slot[5:12]) for slot in slots if slot[0] == 1]
-    for p, t, m in costs:
-        need(m <= 1024 * MIB and t <= 16 and p <= 4 and m * t <= 4096 * MIB, "kdf_too_expensive")
-        floor = 8 * p if cheap else (46 if t == 1 else 64) * MIB
-        need(t > 0 and p > 0 and m >= floor, "kdf_too_weak")
-    need(sum(m * t for _, t, m in costs) <= 8192 * MIB, "kdf_too_expensive")
-def slot_root(slot, password, link, seed):
-    """What a slot's keys expand from, or None if the slot takes something else than was given."""
-    if seed is not None:
-        shared = shared_secret(seed, slot[16:1136]) if slot[0] == 3 else None
-        return shared and (HMAC(b"", shared), b"sealift/v1 recipient-slot")
-    if slot[0] == 1 and password is not None and (slot[1] == 0 or link is not None):
-        p, t, m = unpack(">BHI", slot[5:12])
-        raw = unicodedata.normalize("NFC", password).encode()
-        need(1 <= len(raw) <= 1024, "password_length")
-        a = hash_secret_raw(raw, slot[16:48], t, m, p, 32, Type.ID, 19)
-        return HMAC(link if slot[1] else b"", a), b"sealift/v1 password-slot"
-    if slot[0] == 2 and password is None and link is not None:
-        return HMAC(b"", link), b"sealift/v1 link-slot"
-def open_keyring(keyring, slots, password, link, seeds, package, seen, cheap):
-    ident = keyring[16:32]
-    need(package is None or package == ident, "package_mismatch")
-    need(unpack(">Q", keyring[32:40])[0] >= seen, "old_keyring")
-    check_cost(slots, cheap)
-    tries = [(slot, root) for seed in seeds or [None] for slot in slots
-             if (root := slot_root(slot, password, link, seed))]
-    for slot, (root, label) in tries:
-        keys = expand(root, label + ident + slot[:-80], 64)
-        if hmac.compare_digest(keys[32:], slot[-80:-48]):
-            key = gcm_open(keys[:32], bytes(12), slot[:-48] + ident, slot[-48:], "damaged_keyring")
-            mac_key = expand(HMAC(ident, key), b"sealift/v1 keyring-mac" + ident, 48)
-            need(hmac.compare_digest(HMAC(mac_key, keyring[:-48])[:32], keyring[-48:-16]), "damaged_keyring")
+
+def slot_secrets(slots, password, link, identities):    # each slot that takes what is given
+    for slot in slots:
+        if slot[0] == 1 and password is not None and (link or not slot[1]):
+            lanes, passes, memory = struct.unpack(">BHI", slot[5:12])
+            yield slot, link if slot[1] else b"", argon2.hash_secret_raw(
+                password, slot[16:48], passes, memory, lanes, 32, argon2.Type.ID, 19)
+        if slot[0] == 2 and link and password is None:
+            yield slot, b"", link
+    for open_ciphertext in identities:
+        yield from ((s, b"", open_ciphertext(s[16:1136])) for s in slots if s[0] == 3)
+
+
+def open_keyring(ring, slots, given):
+    package, taken, work = ring[16:32], False, 0
+    check(given.package in (None, package), "package_mismatch")
+    check(number(ring[32:40]) >= given.seen, "old_keyring")
+    for lanes, passes, memory in (struct.unpack(">BHI", s[5:12]) for s in slots if s[0] == 1):
+        work += memory * passes
+        check(memory <= 1 << 20 and passes <= 16 and lanes <= 4, "kdf_too_expensive")
+        check(memory * passes <= 1 << 22 and work <= 1 << 23, "kdf_too_expensive")
+        floor = 8 * lanes if given.cheap else (46 << 10 if passes == 1 else 64 << 10)
+        check(passes and lanes and memory >= floor, "kdf_too_weak")
+    for slot, salt, secret in slot_secrets(slots, *given[:3]):
+        taken, info = True, SLOTS[slot[0]][1] + b"-slot" + package + slot[:-80]
+        out = hkdf(salt, secret, info, 64) if secret else b""
+        if hmac.compare_digest(out[32:], slot[-80:-48]):
+            key = gcm_open(out[:32], bytes(12), slot[-48:], slot[:-48] + package, "damaged_keyring")
+            ring_key = hkdf(package, key, b"keyring-mac" + package, 48)
+            mac = hmac.digest(ring_key, ring[:-48], "sha384")
+            check(mac[:32] == ring[-48:-16], "damaged_keyring")
             return key
-    kinds = {slot[:2] if slot[0] == 1 else slot[:1] for slot in slots}
-    plain, linked, recipients = b"\1\0" in kinds, bool(kinds & {b"\2", b"\1\1"}), b"\3" in kinds
-    if seeds:
-        raise Refused("wrong_identity" if recipients else "password_needed" if plain else "link_needed" if linked else "no_slot")
-    need(not tries, "wrong_link" if password is None else "wrong_password")
-    need(not linked or password is None, "link_needed")
-    need(password is not None or not (plain or b"\1\1" in kinds), "password_needed")
-    raise Refused("identity_needed" if recipients else "no_slot")
+    kind = "password" if given.password is not None else "link" if given.link else "identity"
+    check(not taken, "wrong_" + kind)
+    there = {(s[0], s[1]) for s in slots}
+    raise Refused(next((n + "_needed" for slot, n in NEEDED[kind] if slot in there), "no_slot"))
 
-# --- sections 5 to 8, 11 and 15, step 6: a sealed file
-class SealedFile:
-    def __init__(self, package_key, file):
-        head, self.flags, self.b, self.body = file["head"], file["flags"], file["b"], file["body"]
-        core, ident, root = head[:96], head[64:80], HMAC(file["id"], package_key)
-        key = {name: expand(root, b"sealift/v1 " + name + ident, n)
-               for name, n in ((b"floe", 32), (b"meta", 32), (b"seal", 48))}
-        self.kdf = lambda k, purpose, n: expand(k, head[-90:-48] + purpose + core, n)
-        tag = self.kdf(key[b"floe"], b"HEADER_TAG:", 32)
-        need(hmac.compare_digest(tag, head[-48:-16]), "damaged_head")
-        self.message_key = self.kdf(key[b"floe"], b"MESSAGE_KEY:", 48)
-        self.seal_key, self.head_hash = key[b"seal"], H(head)
-        self.read_metadata(gcm_open(key[b"meta"], head[96:108], core, head[108:-90], "damaged_head"))
-    def read_metadata(self, filled):
-        end = 4 + unpack(">I", filled[:4])[0]
-        need(end <= len(filled) < end + 256 and not any(filled[end:]), "damaged_head")
-        self.metadata = typed(cbor(filled[4:end], "damaged_head"), [str, int, TIME, str], "damaged_head")
-        path, self.bytes, modified, media_type = self.metadata
-        if self.flags in (0, 4):
-            check_file(path, modified, media_type, "damaged_head")
-        else:
-            need(self.metadata == ["", self.bytes, None, ""], "damaged_manifest")
-        need(self.bytes == 0 if self.flags == 4 else padded(self.bytes) == self.b, "damaged_head")
-    def extent(self, at):
-        """Length of the segment at `at` and whether it is the last: by arithmetic, or by its prefix."""
-        if self.flags != 4:
-            left = len(self.body) - 48 - at
-            return min(left, SEGMENT), left <= SEGMENT
-        need(at + 4 <= len(self.body), "cut_short")
-        prefix, = unpack(">I", self.body[at : at + 4])
-        last = prefix != 0xFFFFFFFF
-        size = prefix if last else SEGMENT
-        need(32 <= size <= SEGMENT, "damaged_content", (at // SEGMENT, at))
-        need(at + size <= len(self.body), "cut_short")
-        return size, last
-    def open(self):
-        plain, pairs, at, last = b"", [], 0, False
-        while not last:
-            index, where = at // SEGMENT, (at // SEGMENT, at)
-            size, last = self.extent(at)
-            sealed = self.body[at : at + size]
-            need(sealed[:4] == (pack(">I", size) if last else b"\xff" * 4), "damaged_content", where)
-            key = self.kdf(self.message_key, b"DEK:" + pack(">Q", index >> 20 << 20), 32)
-            plain += gcm_open(key, sealed[4:16], pack(">QB", index, last), sealed[16:], "damaged_content", where)
-            pairs.append(sealed[4:16] + sealed[-16:])
-            at += size
-        if self.flags == 4:
-            need(padded(len(plain)) == len(plain), "damaged_content", where)
-            need(at + 48 <= len(self.body), "cut_short")
-        self.seal = self.body[at : at + 48]
-        groups = [H(b"\0", *pairs[g : g + 4096]) for g in range(0, len(pairs), 4096)]
-        start = b"SLSEAL1\n" + pack(">Q", len(pairs))
-        mac = HMAC(self.seal_key, start, self.head_hash, H(b"\1", *groups))[:32]
-        need(hmac.compare_digest(start + mac, self.seal), "seal_mismatch")
-        if self.flags == 4:
-            self.bytes, = unpack(">Q", plain[-8:])
-            need(padded(self.bytes + 8) == len(plain) and not any(plain[self.bytes : -8]), "damaged_content", where)
-            need(at + 48 == len(self.body), "trailing_bytes")
-        return plain[: self.bytes]
 
-# --- sections 10 and 15, step 5: packages
-def read_manifest(content):
-    bad = "damaged_manifest"
-    items = cbor(content, bad)
-    need(isinstance(items, list) and items and isinstance(items[0], int), bad)
-    need(items[0] == 1, "unknown_version")
-    _, title, note, folders, sealed, files = typed(items, [int, str, str, list, list, list], bad)
-    typed(folders, [str] * len(folders), bad)
-    sealed = [typed(entry, [bytes, int, int, bytes], bad) for entry in sealed]
-    files = [typed(entry, [str, int, TIME, str, int, int], bad) for entry in files]
-    need(len(title.encode()) <= 1024 and len(note.encode()) <= 16_384, "too_large")
-    need(len(folders) <= 50_000, "too_many_files")
-    list(map(check_path, folders))
-    for ident, role, size, seal in sealed:
-        need(len(ident) == 32 and len(seal) == 48 and role in (0, 2) and size >= 0, bad)
-        need(size <= (8_257_536 if role == 2 else 1 << 56), "too_large")
-    need(len({entry[0] for entry in sealed}) == len(sealed), bad)
-    filled = [None] * len(sealed)
-    for path, size, modified, media_type, place, offset in files:
-        check_file(path, modified, media_type, bad)
-        need(0 <= place < len(sealed) and size >= 0 and offset == (filled[place] or 0), bad)
-        need(sealed[place][1] == 2 or filled[place] is None, bad)
-        filled[place] = offset + size
-        need(filled[place] <= sealed[place][2], bad)
-    need(filled == [entry[2] for entry in sealed], bad)
-    return title, note, folders, sealed, files
-def open_package(key, files, pin):
-    need(pin is None or H(files[0]["head"], files[0]["body"])[:16] == pin, "pin_mismatch")
-    title, note, folders, sealed, entries = read_manifest(SealedFile(key, files[0]).open())
-    there = {file["id"]: file for file in files[1:]}
-    roles = {entry[0]: entry[1] for entry in sealed}
-    need(all(roles.get(ident) == file["flags"] for ident, file in there.items()), "content_mismatch")
-    contents = {}
-    for place, (ident, role, size, seal) in enumerate(sealed):
-        if ident in there:
-            file = SealedFile(key, there[ident])
-            alone = next(entry[:4] for entry in entries if entry[4] == place)
-            need(file.metadata == (["", size, None, ""] if role else alone), "content_mismatch")
-            contents[place] = file.open()
-            need(file.seal == seal, "content_mismatch")
-    found = [(path, contents[place][offset : offset + size])
-             for path, size, _, _, place, offset in entries if place in contents]
-    missing = [entry[0] for entry in entries if entry[4] not in contents]
-    return {"title": title, "note": note, "folders": folders, "files": found, "missing": missing}
-def open_sealift(data, password=None, link=None, seeds=None, pin=None, package=None, seen=0, cheap=False):
-    """Opens a whole `.sealift` file: title, note, folders, files as (path, content), missing paths."""
-    keyring, slots, files = scan(data)
-    key = open_keyring(keyring, slots, password, link, seeds, package, seen, cheap)
-    if files[0]["flags"] == 1:
-        return open_package(key, files, pin)
-    need(pin is None, "pin_mismatch")
-    need(files[0]["flags"] != 2, "content_mismatch")
-    file = SealedFile(key, files[0])
-    return {"title": "", "note": "", "folders": [], "files": [(file.metadata[0], file.open())], "missing": []}
+def floe_kdf(file, key, purpose, length):
+    return HKDFExpand(SHA384(), length, file.head[-90:-48] + purpose + file.head[:96]).derive(key)
 
-if __name__ == "__main__":
-    import run
-    sys.exit(run.main())
+
+def open_head(file, key):
+    head, package = file.head, file.head[64:80]
+    floe = hkdf(file.file_id, key, b"floe" + package, 32)
+    check(floe_kdf(file, floe, b"HEADER_TAG:", 32) == head[-48:-16], "damaged_head")
+    meta_key = hkdf(file.file_id, key, b"meta" + package, 32)
+    plain = gcm_open(meta_key, head[96:108], head[108:-90], head[:96], "damaged_head")
+    end = 4 + number(plain[:4])
+    check(len(plain) == -(-end // 256) * 256 and not any(plain[end:]), "damaged_head")
+    stream = io.BytesIO(plain[4:end])
+    meta = read_cbor(stream, META, "damaged_head")
+    check(not stream.read(), "damaged_head")
+    check(file.padded == (padded_length(meta[1]) if file.padded else meta[1]), "damaged_head")
+    if file.role in (FILE, OPEN_LENGTH):
+        check_name(meta[0], meta[3])
+    else:
+        check((meta[0], *meta[2:]) == ("", None, ""), "damaged_head")
+    return meta
+
+
+def open_body(file, key, length):
+    body, at, last, pairs, content = file.body, 0, False, [], b""
+    floe = hkdf(file.file_id, key, b"floe" + file.head[64:80], 32)
+    message_key = floe_kdf(file, floe, b"MESSAGE_KEY:", 48)
+    while not last:
+        index, prefix = len(pairs), body[at:at + 4]
+        damaged = "damaged_content", f"segment {index} byte {at}"
+        check(len(prefix) == 4, "cut_short")
+        last = prefix != b"\xff" * 4
+        size = number(prefix) if last else SEGMENT
+        rest = len(body) - 48 - at      # of a file of known length: from B
+        right = not file.padded or (last, size) == (rest <= SEGMENT, min(rest, SEGMENT))
+        check(right and 32 < size <= SEGMENT, *damaged)
+        check(len(body) - at >= size, "cut_short")
+        dek = floe_kdf(file, message_key, b"DEK:" + struct.pack(">Q", index >> 20 << 20), 32)
+        iv, sealed = body[at + 4:at + 16], body[at + 16:at + size]
+        content += gcm_open(dek, iv, sealed, struct.pack(">Q?", index, last), *damaged)
+        pairs.append(iv + sealed[-16:])
+        at += size
+    check(file.padded or padded_length(len(content)) == len(content), *damaged)
+    check(len(body) - at >= 48, "cut_short")
+    groups = (b"\0" + b"".join(pairs[i:i + 4096]) for i in range(0, len(pairs), 4096))
+    top = sha(b"\1" + b"".join(map(sha, groups)))
+    start = b"SLSEAL1\n" + struct.pack(">Q", len(pairs))
+    seal_key = hkdf(file.file_id, key, b"seal" + file.head[64:80], 48)
+    mac = hmac.digest(seal_key, start + sha(file.head) + top, "sha384")[:32]
+    check(body[at:at + 48] == start + mac, "seal_mismatch")
+    if not file.padded:
+        length = number(content[-8:])
+        check(padded_length(length + 8) == len(content) and not any(content[length:-8]), *damaged)
+    check(len(body) == at + 48, "trailing_bytes")
+    return content[:length]
+
+
+def open_package(found, key):
+    code, length = "damaged_manifest", open_head(found[0], key)[1]
+    stream = io.BytesIO(open_body(found[0], key, length))
+    _, title, note, folders, sealed, files = read_cbor(stream, CONTENTS, code)
+    check(not stream.read(), code)
+    check(len(title.encode()) <= 1024 and len(note.encode()) <= 16384, "too_large")
+    check({s[1] for s in sealed} <= {FILE, PACK}, code)
+    list(map(check_name, folders))
+    check(all(s[2] <= LIMITS[s[1]] for s in sealed), "too_large")
+    roles, ends = {file_id: role for file_id, role, *_ in sealed}, [None] * len(sealed)
+    check(len(roles) == len(sealed), code)
+    for path, length, _, media_type, place, offset in files:
+        check_name(path, media_type)
+        check(place < len(sealed) and offset == (ends[place] or 0), code)
+        check(sealed[place][1] == PACK or ends[place] is None, code)
+        ends[place] = offset + length
+    check(ends == [s[2] for s in sealed], code)
+    there, contents = {f.file_id: f for f in found[1:]}, {}
+    check(all(roles.get(f.file_id) == f.role for f in found[1:]), "content_mismatch")
+    for place, (file_id, role, length, seal) in enumerate(sealed):
+        if file_id in there:
+            entry = next(f[:4] for f in files if f[4] == place)
+            listed = entry if role == FILE else ["", length, None, ""]
+            check(open_head(there[file_id], key) == listed, "content_mismatch")
+            contents[place] = open_body(there[file_id], key, length)
+            check(there[file_id].body[-48:] == seal, "content_mismatch")
+    good = [(path, contents[place][offset:offset + length])
+            for path, length, _, _, place, offset in files if place in contents]
+    return title, note, folders, good, [f[0] for f in files if f[4] not in contents]
+
+
+def open_sealift(data, given):
+    """Title, note, folders, files with their content, and paths of missing files."""
+    ring, slots = scan_keyring(data)
+    files = scan_files(data[len(ring):], ring[16:32])
+    key, first = open_keyring(ring, slots, given), files[0]
+    pin = sha(first.head + first.body)[:16] if first.role == MANIFEST else None
+    check(given.pin in (None, pin), "pin_mismatch")
+    if first.role == MANIFEST:
+        return open_package(files, key)
+    check(first.role != PACK, "content_mismatch")
+    path, length, *_ = open_head(first, key)
+    return "", "", [], [(path, open_body(first, key, length))], []

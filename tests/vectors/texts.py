@@ -1,72 +1,68 @@
-"""Section 12 of client-wasm/envelope/SPEC.md: link fragments, recipients, identities."""
-import base64, hashlib, re
-from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+"""Texts of links and keys, and X-Wing: section 12 of SPEC.md, from which alone this is written."""
+import base64
+import hashlib
+import re
 
-DIGITS = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 
-class Refused(Exception): """A check failed: code of SPEC.md, and perhaps (segment, byte of the body)."""
-def need(condition, code, at=None):
-    if not condition:
-        raise Refused(code, at)
-def H(*parts):
-    return hashlib.sha384(b"".join(parts)).digest()
+from decode import check, number, sha
 
-# --- links
-def open_fragment(text, package):
-    """Kind and content of a link's fragment."""
+
+def read_fragment(text, package):
+    check(re.fullmatch("[A-Za-z0-9_-]{7,}", text) and len(text) % 4 != 1, "cut_link")
+    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    kind, content = raw[0], raw[1:-4]
+    hashed = b"sealift/v1 link" + (bytes(16) if kind == 0x31 else package) + raw[:-4]
+    again = base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    check(again == text and sha(hashed)[:4] == raw[-4:], "cut_link")
+    check(kind in (0x11, 0x21, 0x31), "unknown_version")
+    good = {0x11: len(content) in (16, 48), 0x21: len(content) in (32, 64),
+            0x31: re.fullmatch(rb"[!-~]{1,4096}", content)}
+    check(good[kind], "cut_link")
+    return {0x11: "receive ", 0x21: "manage ", 0x31: "send "}[kind] + content.hex()
+
+
+def bech32m(text, part, length, code):
+    text = text.strip()
+    human, _, rest = text.lower().rpartition("1")
+    values = ["qpzry9x8gf2tvdw0s3jn54khce6mua7l".find(c) for c in rest]
+    check(text in (text.lower(), text.upper()) and human == part and -1 not in values, code)
+    state = 1
+    for value in [ord(c) >> 5 for c in human] + [0] + [ord(c) & 31 for c in human] + values:
+        top, state = state >> 25, (state & 0x1FFFFFF) << 5 ^ value
+        for i, word in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
+            state ^= word if top >> i & 1 else 0
+    bits = "".join(f"{v:05b}" for v in values[:-6])
+    rest = bits[8 * length:]
+    check(state == 0x2BC830A3 and len(bits) >= 8 * length, code)
+    check(len(rest) < 5 and "1" not in rest, code)
+    return int(bits[:8 * length], 2).to_bytes(length, "big")
+
+
+def read_recipient(text):
+    public = bech32m(text, "sealift", 1216, "bad_recipient")
+    for i in range(0, 1152, 3):
+        pair = number(public[i:i + 3], "little")
+        check(pair & 4095 < 3329 and pair >> 12 < 3329, "bad_recipient")
+    return public
+
+
+def key_pair(seed):
+    keys = hashlib.shake_256(seed).digest(96)
+    kem = mlkem.MLKEM768PrivateKey.from_seed_bytes(keys[:64])
+    curve = x25519.X25519PrivateKey.from_private_bytes(keys[64:])
+    return kem, curve, kem.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
+
+
+def shared_secret(identity, ciphertext):
+    kem, curve, public = identity
     try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
-    except ValueError:
-        raise Refused("cut_link") from None
-    need(base64.urlsafe_b64encode(raw).rstrip(b"=").decode() == text and len(raw) >= 5, "cut_link")
-    body, kinds = raw[:-4], {0x11: ("receive", (17, 49)), 0x21: ("manage", (33, 65)), 0x31: ("send", range(2, 4098))}
-    need(H(b"sealift/v1 link", package or bytes(16), body)[:4] == raw[-4:], "cut_link")
-    need(body[0] in kinds, "unknown_version")
-    kind, lengths = kinds[body[0]]
-    need((kind == "send") == (package is None), "bad_link")
-    need(len(body) in lengths, "cut_link")
-    return kind, body[1:]
-
-# --- recipients and identities
-def key_pairs(seed):
-    raw = hashlib.shake_256(seed).digest(96)
-    return MLKEM768PrivateKey.from_seed_bytes(raw[:64]), X25519PrivateKey.from_private_bytes(raw[64:])
-def public_key(seed):
-    return b"".join(secret.public_key().public_bytes_raw() for secret in key_pairs(seed))
-def shared_secret(seed, ciphertext):
-    first, second = key_pairs(seed)
-    try:
-        point = second.exchange(X25519PublicKey.from_public_bytes(ciphertext[1088:]))
-    except ValueError:  # all zeros: for nobody
+        agreed = curve.exchange(x25519.X25519PublicKey.from_public_bytes(ciphertext[1088:]))
+    except ValueError:      # 32 zero bytes: for nobody
         return None
-    inputs = first.decapsulate(ciphertext[:1088]) + point + ciphertext[1088:] + public_key(seed)[1184:]
-    return hashlib.sha3_256(inputs + bytes.fromhex("5c2e2f2f5e5c")).digest()
-def bech32m(text, prefix, size, code):
-    """The bytes of a text in Bech32m (BIP 350), which must be `size`."""
-    text = text.strip(" \t\r\n")
-    need(text in (text.lower(), text.upper()), code)
-    text = text.lower()
-    need(text.startswith(prefix + "1") and re.fullmatch(f"[{DIGITS}]{{6,}}", text[len(prefix) + 1 :]), code)
-    digits = [DIGITS.index(c) for c in text[len(prefix) + 1 :]]
-    check = 1
-    for value in [ord(c) >> 5 for c in prefix] + [0] + [ord(c) & 31 for c in prefix] + digits:
-        top, check = check >> 25, (check & 0x1FFFFFF) << 5 ^ value
-        for bit, generator in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
-            check ^= generator if top >> bit & 1 else 0
-    need(check == 0x2BC830A3, code)
-    number = 0
-    for digit in digits[:-6]:
-        number = number << 5 | digit
-    surplus = len(digits[:-6]) * 5 - size * 8
-    need(0 <= surplus < 5 and number & ((1 << surplus) - 1) == 0, code)
-    return (number >> surplus).to_bytes(size, "big")
-def open_identity(text):
-    return bech32m(text, "sealift-secret-key-", 32, "bad_identity")
-def open_recipient(text):
-    key = bech32m(text, "sealift", 1216, "bad_recipient")
-    packed = int.from_bytes(key[:1152], "little")
-    need(all(packed >> 12 * i & 0xFFF < 3329 for i in range(768)), "bad_recipient")
-    return key
-def fingerprint(key):
-    return H(b"sealift/v1 recipient", key)[:16].hex(" ", 2)
+    parts = kem.decapsulate(ciphertext[:1088]), agreed, ciphertext[1088:], public[1184:]
+    return hashlib.sha3_256(b"".join(parts) + b"\\.//^\\").digest()
+
+
+def read_seed(text):
+    return key_pair(bech32m(text, "sealift-secret-key-", 32, "bad_identity"))

@@ -18,9 +18,7 @@ use minicbor::Decoder;
 use rand_core::CryptoRng;
 use sealift_protocol::FileId;
 use sealift_protocol::format::{DraftHeader, FormatError, Role};
-use sealift_protocol::limits::{
-    DRAFT_BYTES_MAX, DRAFT_STEP_BYTES, MANIFEST_FILE_COUNT_MAX, NOTE_BYTES_MAX, TITLE_BYTES_MAX,
-};
+use sealift_protocol::limits::{DRAFT_BYTES_MAX, DRAFT_STEP_BYTES, MANIFEST_FILE_COUNT_MAX};
 
 use crate::cbor::{self, Canonical, Writer, Written};
 use crate::manifest::{
@@ -142,8 +140,8 @@ impl Canonical for Draft {
             return Err(Error::DamagedManifest);
         }
         Ok(Self {
-            title: cbor::text(from, TITLE_BYTES_MAX)?,
-            note: cbor::text(from, NOTE_BYTES_MAX)?,
+            title: cbor::text(from)?,
+            note: cbor::text(from)?,
             whole: from.bool()?,
             folders: read_folders(from)?,
             sealed: cbor::list(from, MANIFEST_FILE_COUNT_MAX, |from| {

@@ -15,9 +15,8 @@ use minicbor::Decoder;
 use rand_core::CryptoRng;
 use sealift_protocol::format::{FileSection, FormatError, Role};
 use sealift_protocol::limits::{
-    MANIFEST_BYTES_MAX, MANIFEST_FILE_COUNT_MAX, MANIFEST_FOLDER_COUNT_MAX, MEDIA_TYPE_BYTES_MAX,
-    NOTE_BYTES_MAX, PACK_PADDED_BYTES_MAX, PADDED_BYTES_MAX, PATH_BYTES_MAX, SEAL_BYTES,
-    TITLE_BYTES_MAX,
+    MANIFEST_BYTES_MAX, MANIFEST_FILE_COUNT_MAX, MANIFEST_FOLDER_COUNT_MAX, NOTE_BYTES_MAX,
+    PACK_PADDED_BYTES_MAX, PADDED_BYTES_MAX, SEAL_BYTES, TITLE_BYTES_MAX,
 };
 use sealift_protocol::link::Pin;
 use sealift_protocol::{FileId, Pair};
@@ -87,6 +86,14 @@ impl FileEntry {
             modified_ms: self.modified_ms,
             media_type: self.media_type.clone(),
         }
+    }
+
+    /// Whether a head says the very same.
+    fn is_described_by(&self, said: &Metadata) -> bool {
+        self.path == said.path
+            && self.bytes == said.bytes
+            && self.modified_ms == said.modified_ms
+            && self.media_type == said.media_type
     }
 }
 
@@ -207,12 +214,13 @@ impl Manifest {
         opener: &FileOpener,
     ) -> Result<usize, Error> {
         let sealed = self.sealed.get(place).ok_or(Error::ContentMismatch)?;
+        let said = opener.metadata();
         let expected = match sealed.role {
-            Role::File => entry.map(FileEntry::metadata),
-            _ => Some(Metadata::unnamed(sealed.bytes)),
+            Role::File => entry.is_some_and(|entry| entry.is_described_by(said)),
+            _ => said.is_unnamed() && said.bytes == sealed.bytes,
         };
         let same = sealed.file == opener.file() && sealed.role == opener.role();
-        if same && expected.as_ref() == Some(opener.metadata()) {
+        if same && expected {
             Ok(place)
         } else {
             Err(Error::ContentMismatch)
@@ -317,15 +325,16 @@ impl Manifest {
             if sealed.bytes > bytes_max {
                 return Err(Error::TooLarge);
             }
-            if !ids.insert(sealed.file) {
-                return Err(Error::DamagedManifest);
-            }
+            ids.insert(sealed.file);
             places.push(Place {
                 role: sealed.role,
                 bytes: sealed.bytes,
                 filled: 0,
                 used: false,
             });
+        }
+        if ids.len() < self.sealed.len() {
+            return Err(Error::DamagedManifest);
         }
         check_files(&self.files, places)
     }
@@ -421,8 +430,8 @@ impl Canonical for Manifest {
             return Err(Error::DamagedManifest);
         }
         Ok(Self {
-            title: cbor::text(from, TITLE_BYTES_MAX)?,
-            note: cbor::text(from, NOTE_BYTES_MAX)?,
+            title: cbor::text(from)?,
+            note: cbor::text(from)?,
             folders: read_folders(from)?,
             sealed: cbor::list(from, MANIFEST_FILE_COUNT_MAX, |from| {
                 cbor::array(from, 4)?;
@@ -463,9 +472,7 @@ pub(crate) fn write_folders(out: &mut Writer, folders: &[String]) -> Written {
 }
 
 pub(crate) fn read_folders(from: &mut Decoder<'_>) -> Result<Vec<String>, Error> {
-    cbor::list(from, MANIFEST_FOLDER_COUNT_MAX, |from| {
-        cbor::text(from, PATH_BYTES_MAX)
-    })
+    cbor::list(from, MANIFEST_FOLDER_COUNT_MAX, cbor::text)
 }
 
 pub(crate) fn write_files(out: &mut Writer, files: &[FileEntry]) -> Written {
@@ -484,10 +491,10 @@ pub(crate) fn read_files(from: &mut Decoder<'_>) -> Result<Vec<FileEntry>, Error
     cbor::list(from, MANIFEST_FILE_COUNT_MAX, |from| {
         cbor::array(from, 6)?;
         Ok(FileEntry {
-            path: cbor::text(from, PATH_BYTES_MAX)?,
+            path: cbor::text(from)?,
             bytes: from.u64()?,
             modified_ms: cbor::time(from)?,
-            media_type: cbor::text(from, MEDIA_TYPE_BYTES_MAX)?,
+            media_type: cbor::text(from)?,
             sealed: usize::try_from(from.u64()?).map_err(|_| Error::DamagedManifest)?,
             offset: from.u64()?,
         })

@@ -12,7 +12,7 @@ use minicbor::Decoder;
 use rand_core::CryptoRng;
 use sealift_protocol::format::{FormatError, Role};
 use sealift_protocol::limits::{
-    MEDIA_TYPE_BYTES_MAX, METADATA_BYTES_MAX, METADATA_STEP_BYTES, PADDED_BYTES_MAX, PATH_BYTES_MAX,
+    MEDIA_TYPE_BYTES_MAX, METADATA_BYTES_MAX, METADATA_STEP_BYTES, PADDED_BYTES_MAX,
 };
 use zeroize::Zeroizing;
 
@@ -45,12 +45,17 @@ impl Metadata {
         }
     }
 
+    /// Whether it has neither path nor type nor time.
+    pub(crate) fn is_unnamed(&self) -> bool {
+        self.path.is_empty() && self.media_type.is_empty() && self.modified_ms.is_none()
+    }
+
     /// Checks names and limits for a file of this role.
     pub(crate) fn check(&self, role: Role) -> Result<(), Error> {
         match role {
             Role::File => check_path(&self.path)?,
             Role::Manifest | Role::Pack => {
-                if *self != Self::unnamed(self.bytes) {
+                if !self.is_unnamed() {
                     return Err(Error::DamagedManifest);
                 }
             }
@@ -94,10 +99,10 @@ impl Canonical for Metadata {
     fn read(from: &mut Decoder<'_>) -> Result<Self, Error> {
         cbor::array(from, 4)?;
         Ok(Self {
-            path: cbor::text(from, PATH_BYTES_MAX)?,
+            path: cbor::text(from)?,
             bytes: from.u64()?,
             modified_ms: cbor::time(from)?,
-            media_type: cbor::text(from, MEDIA_TYPE_BYTES_MAX)?,
+            media_type: cbor::text(from)?,
         })
     }
 }
@@ -160,10 +165,13 @@ pub(crate) fn encode(metadata: &Metadata, role: Role) -> Result<Zeroizing<Vec<u8
     filled_up(&encoded, METADATA_STEP_BYTES)
 }
 
-/// Reads metadata from its opened, filled-up form.
+/// Reads metadata from its opened, filled-up form. All that is wrong but names is a damaged head.
 pub(crate) fn decode(filled: &[u8], role: Role) -> Result<Metadata, Error> {
     let encoded = content(filled, METADATA_STEP_BYTES).ok_or(FormatError::DamagedHead)?;
     let metadata = Metadata::decode(encoded).map_err(|_| FormatError::DamagedHead)?;
-    metadata.check(role)?;
-    Ok(metadata)
+    match metadata.check(role) {
+        Ok(()) => Ok(metadata),
+        Err(Error::BadName) => Err(Error::BadName),
+        Err(_) => Err(FormatError::DamagedHead.into()),
+    }
 }

@@ -12,5 +12,7 @@ mod pipes;
 mod reader;
 mod recipients;
 mod replaced;
+#[cfg(not(target_family = "wasm"))] // it reads the whole repository
+mod rule_names;
 mod uploads;
 mod vectors;

@@ -300,6 +300,21 @@ fn good_keyrings(made: &mut Made) {
         given("one"),
         &keyring,
     );
+
+    let keyring = new()
+        .password(&one, CHEAP, None, rng)
+        .unwrap()
+        .build()
+        .unwrap();
+    add(
+        "password_slot_with_a_link_secret_at_hand",
+        "the slot does not ask for it, so it plays no part",
+        Given {
+            link: Some(link.0),
+            ..given("one")
+        },
+        &keyring,
+    );
 }
 
 fn good_packages(made: &mut Made) {

@@ -158,7 +158,7 @@ pub fn read_segment_prefix(prefix: [u8; 4]) -> Result<Option<u32>, FormatError> 
         return Ok(None);
     }
     match u32::from_be_bytes(prefix) {
-        sealed if (SEGMENT_OVERHEAD_BYTES..=SEGMENT_BYTES).contains(&sealed) => Ok(Some(sealed)),
+        sealed if sealed > SEGMENT_OVERHEAD_BYTES && sealed <= SEGMENT_BYTES => Ok(Some(sealed)),
         _ => Err(FormatError::DamagedContent { position: 0 }),
     }
 }

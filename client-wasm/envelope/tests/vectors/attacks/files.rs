@@ -1,7 +1,13 @@
 //! Attacks on one file: cut, changed, mixed.
 
+use aes_gcm::{AeadInOut as _, Aes256Gcm, KeyInit as _};
+use hkdf::Hkdf;
+use sealift_envelope::PackageKey;
+use sealift_protocol::format::Role;
+use sha2::Sha384;
+
 use super::super::file::Piece;
-use super::super::list::{Made, with_password};
+use super::super::list::{Made, sealed, with_password};
 use super::*;
 use crate::fixture::*;
 
@@ -86,6 +92,35 @@ pub(in super::super) fn on_files(made: &mut Made) {
             &[
                 0, 1, 0, 0, 1, 0xd6, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0x10, 0, 0,
             ],
+        ),
+        (
+            "head_without_its_magic",
+            "the first one, after a good keyring",
+            "not_sealed",
+            0,
+            &[0],
+        ),
+        (
+            "head_of_another_length",
+            "471 bytes, which no metadata gives",
+            "damaged_head",
+            12,
+            &[0, 0, 1, 0xd7],
+        ),
+        ("head_over_64_kib", "", "damaged_head", 12, &[0, 1, 0, 0xd6]),
+        (
+            "length_of_2_to_the_57",
+            "padded by the rule, and too long",
+            "bad_padding",
+            24,
+            &[2, 0, 0, 0, 0, 0, 0, 0],
+        ),
+        (
+            "length_with_a_step_of_32_mib",
+            "32 GiB and one step more, which grows no further: only the body is missing",
+            "cut_short",
+            24,
+            &[0, 0, 0, 8, 2, 0, 0, 0],
         ),
         ("head_of_version_2", "", "unknown_version", 8, &[2]),
         ("head_of_suite_2", "", "unknown_version", 9, &[2]),
@@ -196,6 +231,7 @@ pub(in super::super) fn on_files(made: &mut Made) {
             hello(HEAD_END..BODY_END),
         ],
     );
+    on_metadata(made);
     let foreign = Package::new(2).seal(1, "hello.txt", b"attack at dawn");
     made.pieced(
         "head_of_another_package",
@@ -303,4 +339,110 @@ pub(in super::super) fn on_files(made: &mut Made) {
         given,
         vec![of_two(0..first), Piece::Hex(again), of_two(two - 48..two)],
     );
+}
+
+/// Metadata that no honest sender writes, sealed by somebody with the key.
+fn on_metadata(made: &mut Made) {
+    let text = |text: &[u8]| [&[0x78, text.len() as u8][..], text].concat();
+    let short = |text: &[u8]| [&[0x60 + text.len() as u8][..], text].concat();
+    let all = |path: &[u8], bytes: u8, time: &[u8], kind: &[u8]| {
+        [&[0x84][..], path, &[bytes], time, kind].concat()
+    };
+    let (name, none, plain) = (short(b"hello.txt"), [0xf6], short(b"text/plain"));
+    let late = [0x1b, 0, 0x1e, 0xb2, 0x08, 0xc2, 0xdc, 0, 1];
+    let honest = all(&name, 14, &none, &plain);
+    let mut fill = honest.clone();
+    fill.extend([0, 0, 1]);
+    for (name, about, code, cbor, counted) in [
+        (
+            "metadata_names_a_parent_folder",
+            "",
+            "bad_name",
+            all(&short(b"../x"), 14, &none, &plain),
+            0,
+        ),
+        (
+            "metadata_name_not_utf8",
+            "",
+            "damaged_head",
+            all(&short(b"a\xff"), 14, &none, &plain),
+            0,
+        ),
+        (
+            "metadata_of_another_length",
+            "4,097 bytes, which are padded otherwise",
+            "damaged_head",
+            [&[0x84][..], &name, &[0x19, 0x10, 0x01], &none, &plain].concat(),
+            0,
+        ),
+        (
+            "metadata_type_with_line_break",
+            "",
+            "bad_name",
+            all(&name, 14, &none, &short(b"a/b\r\nc: d")),
+            0,
+        ),
+        (
+            "metadata_type_of_128_characters",
+            "",
+            "bad_name",
+            all(&name, 14, &none, &text(&[b'x'; 128])),
+            0,
+        ),
+        (
+            "metadata_time_out_of_range",
+            "a millisecond after what a Date can hold",
+            "damaged_head",
+            all(&name, 14, &late, &plain),
+            0,
+        ),
+        (
+            "metadata_in_another_encoding",
+            "a length in a longer form",
+            "damaged_head",
+            all(&text(b"hello.txt"), 14, &none, &plain),
+            0,
+        ),
+        ("metadata_fill_not_zero", "", "damaged_head", fill, 3),
+    ] {
+        let head = &made.bytes("hello")[KEYRING_END..HEAD_END];
+        let head = with_metadata(&Package::new(1).key, head, &cbor, cbor.len() - counted);
+        let pieces = vec![
+            hello(0..KEYRING_END),
+            Piece::Hex(head),
+            hello(HEAD_END..BODY_END),
+        ];
+        made.pieced(name, about, code, with_password(), pieces);
+    }
+    let mut package = Package::new(5);
+    let manifest = sealed(&mut package, 9, Role::Manifest, b"");
+    let head = with_metadata(
+        &package.key,
+        &manifest.head,
+        &all(&name, 0, &none, &[0x60]),
+        14,
+    );
+    made.fails(
+        "manifest_with_a_name_of_its_own",
+        "",
+        "damaged_head",
+        with_password(),
+        [&package.keyring[..], &head, &manifest.body].concat(),
+    );
+}
+
+/// A head of one step of metadata with other metadata, of which `length` bytes count.
+fn with_metadata(key: &PackageKey, head: &[u8], cbor: &[u8], length: usize) -> Vec<u8> {
+    let (_, hkdf) = Hkdf::<Sha384>::extract(Some(&head[32..64]), &key.export()[17..]);
+    let mut meta_key = [0; 32];
+    let info = [b"sealift/v1 meta", &head[64..80]].concat();
+    hkdf.expand(&info, &mut meta_key).unwrap();
+    let mut filled = [&(length as u32).to_be_bytes()[..], cbor].concat();
+    filled.resize(256, 0);
+    let (core, iv) = (&head[..96], [7; 12]);
+    let tag = Aes256Gcm::new(&meta_key.into())
+        .encrypt_inout_detached(&iv.into(), core, filled.as_mut_slice().into())
+        .unwrap();
+    let floe = &head[head.len() - 90..];
+    with_checksum([core, &iv, &filled, &tag[..], floe].concat())
 }

@@ -199,6 +199,51 @@ pub(in super::super) fn on_keyrings(made: &mut Made) {
         all(),
     );
 
+    for (name, about, passes, memory_kib, code) in [
+        (
+            "kdf_one_pass_under_the_floor",
+            "46 MiB less 1 KiB",
+            1,
+            47_103_u32,
+            "kdf_too_weak",
+        ),
+        (
+            "kdf_two_passes_under_the_floor",
+            "64 MiB less 1 KiB",
+            2,
+            65_535,
+            "kdf_too_weak",
+        ),
+        (
+            "kdf_one_pass_on_the_floor",
+            "46 MiB, and another key then",
+            1,
+            47_104,
+            "wrong_password",
+        ),
+    ] {
+        let cost = [&[0, passes][..], &memory_kib.to_be_bytes()].concat();
+        let production = Given {
+            production: true,
+            ..given.clone()
+        };
+        let pieces = hello_keyring(made, 86, &cost);
+        made.pieced(name, about, code, production, pieces);
+    }
+    made.pieced(
+        "link_slot_with_a_password_beside_the_secret",
+        "a password beside the link secret: the slot of the link secret alone is not tried",
+        "link_needed",
+        Given {
+            link: Some(LINK.0),
+            ..given.clone()
+        },
+        vec![Piece::Of(
+            "link_secret_alone",
+            0..made.bytes("link_secret_alone").len(),
+        )],
+    );
+
     let link = made.bytes("link_secret_alone").len();
     let of_link = || vec![Piece::Of("link_secret_alone", 0..link)];
     made.pieced(
@@ -284,6 +329,29 @@ pub(in super::super) fn on_keyrings(made: &mut Made) {
     );
     let slot = start[80..208].to_vec();
     let copies: Vec<&[u8]> = vec![&slot; 7];
+    made.pieced(
+        "slots_more_than_32",
+        "two passwords and 31 of an unknown kind",
+        "damaged_keyring",
+        one.clone(),
+        vec![
+            Piece::Hex(insert_slots(start, &[&[9, 0, 0, 4][..]; 31])),
+            after(),
+        ],
+    );
+    made.pieced(
+        "slot_over_4096_bytes",
+        "",
+        "damaged_keyring",
+        one.clone(),
+        vec![
+            Piece::Hex(insert_slots(
+                start,
+                &[&[&[9, 0, 16, 1][..], &[0; 4_093]].concat()],
+            )),
+            after(),
+        ],
+    );
     made.pieced(
         "nine_password_slots",
         "",

@@ -78,6 +78,28 @@ pub(in super::super) fn on_packages(made: &mut Made) {
         vec![hello(0..BODY_END)],
     );
 
+    let mut listed = Whole::new(4);
+    listed.manifest.sealed[0].role = Role::Pack;
+    reseal(&mut listed);
+    made.fails(
+        "file_listed_as_a_pack",
+        "the list and the head name different roles",
+        "content_mismatch",
+        given.clone(),
+        listed.sealift(&[0]),
+    );
+    let mut longer = Whole::new(4);
+    longer.manifest.sealed[2].bytes += 1;
+    longer.manifest.files[4].bytes += 1;
+    reseal(&mut longer);
+    made.fails(
+        "pack_of_another_length_than_listed",
+        "",
+        "content_mismatch",
+        given.clone(),
+        longer.sealift(&[2]),
+    );
+
     let manifest = [&whole.sealed.head[..], &whole.sealed.body].concat();
     let file = [&whole.files[0].head[..], &whole.files[0].body].concat();
     let pack = [&whole.files[2].head[..], &whole.files[2].body].concat();
@@ -233,6 +255,76 @@ fn on_manifests(made: &mut Made) {
                     &[[&[0x86][..], &deep, &[5, 0xf6, 0x60, 0, 0]].concat()],
                 )
             },
+        ),
+        (
+            "manifest_name_with_c1_control",
+            "a terminal reads it as an escape",
+            "bad_name",
+            one("a\u{9b}2Jb".as_bytes()),
+        ),
+        (
+            "manifest_name_with_line_separator",
+            "",
+            "bad_name",
+            one("a\u{2028}b".as_bytes()),
+        ),
+        (
+            "manifest_name_with_isolate",
+            "",
+            "bad_name",
+            one("a\u{2066}b".as_bytes()),
+        ),
+        (
+            "manifest_name_with_byte_order_mark",
+            "",
+            "bad_name",
+            one("\u{feff}a".as_bytes()),
+        ),
+        ("manifest_path_of_1025_bytes", "", "bad_name", {
+            let long = [&[0x79, 4, 1][..], "abc/".repeat(256).as_bytes(), b"x"].concat();
+            let long = [&[0x86][..], &long, &[5, 0xf6, 0x60, 0, 0]].concat();
+            listed(0, 5, &[long])
+        }),
+        (
+            "manifest_names_a_hostile_folder",
+            "one without files",
+            "bad_name",
+            [&start(&[0x60])[..], &[0x81, 0x62, b'.', b'.', 0x80, 0x80]].concat(),
+        ),
+        ("manifest_with_a_long_note", "16,385 bytes", "too_large", {
+            let note = [&[0x79, 0x40, 1][..], &[b'n'; 16_385]].concat();
+            [&[0x86, 1, 0x60][..], &note, &empty_lists].concat()
+        }),
+        (
+            "manifest_with_a_file_id_twice",
+            "",
+            "damaged_manifest",
+            [
+                &start(&[0x60])[..],
+                &[0x80, 0x82],
+                &entry(0, 5),
+                &entry(0, 5),
+                &[0x82],
+                &file(b"a", 5, 0),
+                &[&[0x86, 0x61, b'b'][..], &[5, 0xf6, 0x60, 1, 0]].concat(),
+            ]
+            .concat(),
+        ),
+        (
+            "manifest_with_a_pack_of_more_than_one_part",
+            "8,257,537 bytes",
+            "too_large",
+            [
+                &start(&[0x60])[..],
+                &[0x80, 0x81, 0x84],
+                &id,
+                &[2, 0x1a, 0, 0x7e, 0, 1],
+                &seal,
+                &[
+                    0x81, 0x86, 0x61, b'a', 0x1a, 0, 0x7e, 0, 1, 0xf6, 0x60, 0, 0,
+                ],
+            ]
+            .concat(),
         ),
         (
             "manifest_name_not_utf8",
