@@ -9,10 +9,14 @@ import { SealiftError } from '../sdk/error';
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const HEAD_BYTES_MAX = 64 << 10;
+/** A relay, or a network, that says nothing for so long is lost. */
+const SILENCE_MS_MAX = 30_000;
+/** What must come within that time: 2 KiB/s, as relays ask of readers. */
+const PIECE_BYTES = 64 << 10;
 
 /** One sealed file that can be read. */
 export interface StoredBody {
-  head(): Promise<Bytes>;
+  head(signal: AbortSignal): Promise<Bytes>;
   /** A reader that starts `offset` bytes into the body. */
   from(offset: number, signal: AbortSignal): Promise<BodyReader>;
 }
@@ -36,9 +40,9 @@ export class RemoteBody implements StoredBody {
     this.url = fileUrl(relay, packageId, fileId);
   }
 
-  async head(): Promise<Bytes> {
+  async head(signal: AbortSignal): Promise<Bytes> {
     if (!(this.headBytes > 0 && this.headBytes <= HEAD_BYTES_MAX)) throw new SealiftError('malformed');
-    const response = await ask(this.url, { headers: { range: `bytes=0-${this.headBytes - 1}` } });
+    const response = await this.ask({ range: `bytes=0-${this.headBytes - 1}` }, signal);
     this.etag = response.headers.get('etag');
     const reader = new StreamReader(response.body!, 'network_lost');
     const head = (await reader.read(this.headBytes)).slice();
@@ -50,10 +54,22 @@ export class RemoteBody implements StoredBody {
     const start = this.headBytes + offset;
     const headers: Record<string, string> = { range: `bytes=${start}-` };
     if (this.etag) headers['if-range'] = this.etag; // never join two versions (rule S8)
-    const response = await ask(this.url, { headers, signal });
+    const response = await this.ask(headers, signal);
     const reader = new StreamReader(response.body!, 'network_lost');
     if (response.status === 200) await reader.skip(start);
     return reader;
+  }
+
+  private async ask(headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), SILENCE_MS_MAX);
+    try {
+      return await ask(this.url, { headers, signal: AbortSignal.any([signal, silence.signal]) });
+    } catch (error) {
+      throw silence.signal.aborted && !signal.aborted ? new SealiftError('network_lost', undefined, { cause: error }) : error;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }
 
@@ -115,10 +131,22 @@ class StreamReader implements BodyReader {
     void (this.byob ?? this.plain)!.cancel().catch(() => {});
   }
 
+  /** A read over the network that takes too long ends as if the stream had. */
+  private async inTime<T>(read: Promise<T>): Promise<T> {
+    if (this.atEnd !== 'network_lost') return read;
+    const timer = setTimeout(() => this.close(), SILENCE_MS_MAX);
+    try {
+      return await read;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   private async fillByob(reader: ReadableStreamBYOBReader, bytes: number): Promise<void> {
     for (let filled = 0; filled < bytes; ) {
       const view = new Uint8Array(this.buffer, filled, bytes - filled);
-      const { value, done } = await reader.read(view, { min: view.byteLength });
+      const min = this.atEnd === 'network_lost' ? Math.min(PIECE_BYTES, view.byteLength) : view.byteLength;
+      const { value, done } = await this.inTime(reader.read(view, { min }));
       if (value) this.buffer = value.buffer as ArrayBuffer; // the view handed in is detached; this is the same memory
       if (done || !value || value.byteLength === 0) throw new SealiftError(this.atEnd);
       filled += value.byteLength;
@@ -129,7 +157,7 @@ class StreamReader implements BodyReader {
     const target = new Uint8Array(this.buffer);
     for (let filled = 0; filled < bytes; ) {
       if (this.rest.length === 0) {
-        const { value, done } = await reader.read();
+        const { value, done } = await this.inTime(reader.read());
         if (done) throw new SealiftError(this.atEnd);
         this.rest = value;
       }

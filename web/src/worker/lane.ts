@@ -119,7 +119,8 @@ class Lane {
       } else {
         await this.sealSegments(part, made, pairs);
         if (part.pairsBefore) {
-          await made.source.checkUnchanged(); // the seal says that all of this is one file (rule C2)
+          // The seal says that all of this is one file (rule C2).
+          if (!(await made.source.checkUnchanged())) await this.compare(part, made, pairs.soFar());
           await this.sendSeal(part, made.sealer, pairs.soFar());
         }
       }
@@ -157,6 +158,25 @@ class Lane {
       pairs.add(pair);
       await this.write(part, before, sealed);
       discarded(sealed.length);
+    }
+  }
+
+  /**
+   * Reads the whole file once more and compares it with all that was sealed of it, where the browser does not tell of
+   * a change. It begins after the last segment was sealed, so at that moment the file was what was sealed.
+   */
+  private async compare(part: PartOrder, { sealer, source }: Sealing, pairs: Bytes): Promise<void> {
+    source.rest();
+    const webcrypto = await this.webcrypto;
+    const count = part.firstSegment + part.segmentCount;
+    for (let index = 0; index < count; index++) {
+      if (this.stopped.has(part.order)) throw new Stopped();
+      if (this.ended) throw new LaneEnded();
+      const own = index - part.firstSegment;
+      const pair = own < 0 ? pairAt(part.pairsBefore!, index) : pairAt(pairs, own);
+      const plaintext = await source.read(sealer.offset(index), sealer.plainBytes(index));
+      if (!(await sealer.matches(index, pair, plaintext, webcrypto))) throw new SealiftError('file_changed');
+      discarded(plaintext.length);
     }
   }
 
@@ -208,6 +228,10 @@ class Lane {
     }
     tell({ type: 'verified', verdict });
   }
+}
+
+function pairAt(pairs: Uint8Array, index: number): Uint8Array {
+  return pairs.subarray(index * PAIR_BYTES, (index + 1) * PAIR_BYTES);
 }
 
 /** The (IV, tag) pairs of the segments sealed so far. */

@@ -18,12 +18,12 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 const SEAL_BYTES = 48;
 const REPORT_MS = 100;
-/** A lost connection is tried again after so long, doubling, and given up after ten minutes without a byte. */
+/** A lost connection is tried again after so long, doubling, and given up after ten minutes of trying. */
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 10_000;
 const GIVE_UP_MS = 600_000;
-/** Most of one try that counts towards giving up: a computer that slept has not tried. */
-const TRY_MS_MAX = 15_000;
+/** Most of one try that counts towards giving up: a computer that slept has not tried. A silent relay ends a try after 30 s. */
+const TRY_MS_MAX = 30_000;
 /** Members of a pack that are saved side by side. */
 const FILES_AT_ONCE = 8;
 
@@ -51,7 +51,7 @@ export const beOpener = () => serve({
   },
   /** For a `.sealift` file that holds one file and no manifest. */
   async alone(place: SealedPlace) {
-    const segments = opener!.alone(await stored(place).head());
+    const segments = opener!.alone(await stored(place).head(new AbortController().signal));
     const metadata = segments.metadata() as unknown;
     segments.free();
     return metadata;
@@ -136,7 +136,7 @@ class SaveJob {
 
   private async file(file: FileToSave): Promise<void> {
     const body = stored(file.place);
-    const head = await this.untilConnected(() => body.head());
+    const head = await this.untilConnected(() => body.head(this.stop.signal));
     const segments = file.sealed === null ? opener!.alone(head) : opener!.file(file.sealed, head);
     try {
       const whole = file.members.length === 1 && file.members[0]!.whole;

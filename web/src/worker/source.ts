@@ -27,16 +27,27 @@ export interface Source {
   /** Bytes from `offset`, zeros after the end. Valid until the second next call. */
   read(offset: number, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * Fails with `file_changed` when size or time of a file is not what it was when it was chosen. Browsers compare
-   * them when a read begins, and a long stream began long ago: so a new read is begun.
+   * Fails with `file_changed` when size or time of a file is seen not to be what it was when it was chosen. Chromium
+   * compares them when a read begins, and a long stream began long ago: so a new read is begun. `false`: this browser
+   * is not known to compare them, and only the content itself can tell.
    */
-  checkUnchanged(): Promise<void>;
+  checkUnchanged(): Promise<boolean>;
   /** Ends reading; the next `read` starts anew. */
   rest(): void;
 }
 
 export function openSource(description: SourceDescription): Source {
   return description.kind === 'file' ? new FileSource(description.file) : new PackSource(description.members, description.bytes);
+}
+
+/**
+ * Whether reading a file that changed since it was chosen fails. Chromium on a computer does; Firefox reads the new
+ * bytes without a word, of the size and time that the file had before. There is no safe way to try it on a person's own
+ * file, so what only Chromium has stands for it, and whoever lacks it is not relied on.
+ */
+function comparesFiles(): boolean {
+  const { userAgentData } = navigator as { userAgentData?: { brands: { brand: string }[]; mobile: boolean } };
+  return userAgentData?.mobile === false && userAgentData.brands.some(({ brand }) => brand === 'Chromium');
 }
 
 class FileSource implements Source {
@@ -63,8 +74,9 @@ class FileSource implements Source {
     return view;
   }
 
-  checkUnchanged(): Promise<void> {
-    return touch(this.file);
+  async checkUnchanged(): Promise<boolean> {
+    await touch(this.file);
+    return comparesFiles();
   }
 
   rest(): void {
@@ -111,8 +123,9 @@ class PackSource implements Source {
     return view;
   }
 
-  checkUnchanged(): Promise<void> {
-    return this.each(({ file }) => touch(file));
+  async checkUnchanged(): Promise<boolean> {
+    await this.each(({ file }) => touch(file));
+    return comparesFiles();
   }
 
   rest(): void {
