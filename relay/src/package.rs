@@ -3,7 +3,7 @@
 //! The state machine decides everything and is asked under a short lock. Data does not pass through it: a lane
 //! asks where the next bytes belong, and writes them to the attempt itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -28,12 +28,16 @@ use crate::budget::Budget;
 use crate::metrics::OpenLane;
 use crate::records::{self, AttemptKey, GrantUse};
 use crate::store::{Storage, Store};
+use crate::trunk::{self, Seat};
 
 /// Messages that may wait for a lane's client to read them. One that lets more pile up is cut off.
 const OUTBOX_MESSAGES: usize = 4 * LANE_REQUESTS_MAX;
 
 /// Requests of one package that sync the disk several times, at once.
 const REQUESTS: usize = 16;
+
+/// A lane whose data waits for its trunk is heard of so often.
+const ALIVE: Duration = Duration::from_secs(5);
 
 /// A live package.
 pub(crate) struct Package {
@@ -78,6 +82,8 @@ pub(crate) struct Lane {
     _counted: OpenLane,
     /// The attempt that the last bytes went to.
     current: Option<(AttemptKey, Arc<OpenAttempt>)>,
+    /// The place of its part on the user's trunk.
+    seat: Seat,
 }
 
 /// The lane must be closed: its client broke the protocol, or the session has ended it.
@@ -168,6 +174,7 @@ impl Package {
                 transport,
                 _counted: self.store.metrics().lane(transport),
                 current: None,
+                seat: self.store.seat(),
             },
             inbox,
         ))
@@ -316,7 +323,10 @@ impl Lane {
     }
 
     /// A control message of this lane.
-    pub(crate) fn message(&self, message: ClientMessage) {
+    pub(crate) fn message(&mut self, message: ClientMessage) {
+        if matches!(message, ClientMessage::BeginPart { .. }) {
+            self.seat = self.package.store.seat();
+        }
         self.package.handle(RelayEvent::Message {
             lane: self.id,
             message,
@@ -340,11 +350,40 @@ impl Lane {
         budget: &Budget,
         ended: &Notify,
     ) -> Result<(), Closed> {
-        let length = slices.iter().map(Bytes::len).sum();
-        tokio::select! {
-            () = self.package.store.turn(length) => {}
-            () = ended.notified() => return Err(Closed),
+        let mut slices = VecDeque::from(slices);
+        while !slices.is_empty() {
+            let piece = trunk::cut(&mut slices, self.package.store.piece_bytes());
+            self.turn(piece.iter().map(Bytes::len).sum(), ended).await?;
+            self.pass(piece, budget, ended).await?;
         }
+        Ok(())
+    }
+
+    /// Waits until so many bytes may pass. Meanwhile the lane is not silent, although it is not read: its client has
+    /// sent something, and hears that it waits.
+    async fn turn(&mut self, bytes: usize, ended: &Notify) -> Result<(), Closed> {
+        let turn = self.package.store.turn(&mut self.seat, bytes);
+        tokio::pin!(turn);
+        loop {
+            tokio::select! {
+                () = &mut turn => return Ok(()),
+                () = ended.notified() => return Err(Closed),
+                () = tokio::time::sleep(ALIVE) => self.package.handle(RelayEvent::Message {
+                    lane: self.id,
+                    message: ClientMessage::Ping {},
+                }),
+            }
+        }
+    }
+
+    /// Passes bytes on to where they belong.
+    async fn pass(
+        &mut self,
+        slices: Vec<Bytes>,
+        budget: &Budget,
+        ended: &Notify,
+    ) -> Result<(), Closed> {
+        let length = slices.iter().map(Bytes::len).sum();
         loop {
             // Before the bytes count as arrived: from there on nothing but the disk may hold them up.
             let memory = tokio::select! {

@@ -330,7 +330,8 @@ async fn prolong(relay: &Relay, id: PackageId) -> Result<bool, Code> {
         .map_err(|_| Code::StorageFailed)
 }
 
-fn same(known: Sha256Hash, offered: Sha256Hash) -> Result<(), Code> {
+/// Whether someone has shown the token whose hash is known; compared in constant time.
+pub(crate) fn same(known: Sha256Hash, offered: Sha256Hash) -> Result<(), Code> {
     if bool::from(known.0.ct_eq(&offered.0)) {
         Ok(())
     } else {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use sealift_docroot::{Docroot, Name};
 use sealift_protocol::message::PackageState;
 use sealift_protocol::{Code, OwnerToken, PackageId};
 
@@ -51,7 +52,7 @@ pub(crate) async fn rekey(
         return Err(Code::NotComplete);
     }
     let current = package.keyring.ok_or(Code::Internal)?;
-    let policy = relay.storage.policy(package.user.as_deref())?;
+    let policy = relay.storage.policy_for_finished(&package)?;
     let offered = door::Keyring {
         package: id,
         bytes,
@@ -121,6 +122,10 @@ async fn replace(
     match lost(storage, package, from, keyring).await? {
         // The same bytes, sent twice at once: the other one was quicker.
         Code::Conflict => Ok(keyring),
+        Code::NotFound => {
+            take_back(storage, package, &docroot, &name).await;
+            Err(Code::NotFound)
+        }
         code => {
             // It can never be switched to any more. What cannot be deleted now, the clean-up deletes.
             let _ = delete(storage, package, keyring, keep_until).await;
@@ -139,11 +144,6 @@ async fn lost(
     let known = storage.records.package(package).await;
     let known = known.map_err(failed)?.filter(|package| !package.deleting);
     let Some(known) = known else {
-        // It was deleted meanwhile. What was put after that must not stay.
-        let folder = package.to_string();
-        for (_, docroot) in storage.docroots.all() {
-            let _ = docroot.delete_folder(&folder).await;
-        }
         return Ok(Code::NotFound);
     };
     Ok(match known.keyring {
@@ -151,6 +151,15 @@ async fn lost(
         Some(current) if current == from => Code::RelayBusy,
         _ => Code::KeyringChanged,
     })
+}
+
+/// The package was deleted while its keyring was put: what was put after that must not stay. Nothing else of the folder
+/// is touched: its sender may have begun the package anew, and under that no object has this name.
+async fn take_back(storage: &Storage, package: PackageId, docroot: &Docroot, name: &Name) {
+    let known = storage.records.package(package).await;
+    if known.is_ok_and(|known| known.is_none_or(|package| package.deleting)) {
+        let _ = docroot.delete(name).await;
+    }
 }
 
 /// Deletes keyrings that are kept no longer. Safe to repeat at any point.

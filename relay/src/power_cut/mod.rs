@@ -1,7 +1,7 @@
 //! Power cuts while packages arrive: docroot, records and the order of acknowledgements together, on a disk
 //! that loses at random what was not synced. Whatever a client was told holds after every cut.
 
-mod records;
+pub(crate) mod records;
 #[path = "../../tests/support/sealed.rs"]
 #[allow(dead_code, unreachable_pub)]
 pub(crate) mod sealed;
@@ -186,7 +186,7 @@ impl Sender {
         }
     }
 
-    fn when_committed(&mut self, lane: &Lane, file: FileId) {
+    fn when_committed(&mut self, lane: &mut Lane, file: FileId) {
         self.committed.insert(file);
         let manifest = &self.files[CONTENT_FILES];
         let content = &self.files[..CONTENT_FILES];

@@ -14,7 +14,7 @@ use crate::records::{
 };
 
 /// The records. They share the disk's power.
-pub(super) struct InMemory {
+pub(crate) struct InMemory {
     pub(super) disk: SimulatedDisk,
     /// The planted bug: *durable* is answered, and recorded with the change after it.
     pub(super) answer_first: bool,
@@ -35,7 +35,7 @@ pub(super) struct Part {
 }
 
 impl InMemory {
-    pub(super) fn new(disk: SimulatedDisk, answer_first: bool) -> Self {
+    pub(crate) fn new(disk: SimulatedDisk, answer_first: bool) -> Self {
         Self {
             disk,
             answer_first,

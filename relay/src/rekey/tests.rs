@@ -131,3 +131,63 @@ async fn k2_after_a_power_cut_the_package_has_the_old_keyring_or_the_new_one() {
     }
     assert!((5..20).contains(&cut), "cut {cut} times");
 }
+
+#[tokio::test]
+async fn what_was_put_for_a_deleted_package_is_taken_back_and_nothing_else() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let records = Arc::new(Sqlite::open(&dir.path().join("sealift.db")).await.unwrap());
+    let disk = SimulatedDisk::new(1, Plant::Nothing);
+    let storage = Storage {
+        docroots: Docroots::only(Docroot::on(Arc::new(disk.clone()), 0)),
+        records: Arc::clone(&records) as _,
+        config: Live::new(Settings::default().into()),
+        metrics: Arc::default(),
+        trunks: Default::default(),
+    };
+    let mut sealed = Sealed::new(1);
+    let (package, before, after) = (
+        sealed.package,
+        sealed.keyring.clone(),
+        sealed.next_keyring(),
+    );
+    let docroot = storage.docroots.one("default").unwrap();
+    let (first, next) = (passed(package, &before), passed(package, &after));
+    let (name, late) = (
+        names::keyring(package).unwrap(),
+        names::keyring_of(package, &next.record).unwrap(),
+    );
+    let put = async |name, keyring: PassedKeyring| {
+        door::put(&docroot, name, keyring.bytes).await.unwrap();
+    };
+    let is_there = async |name| docroot.stat(name).await.unwrap().is_some();
+    // Its sender begins it anew: the first keyring lies there before there is a record of it, or after.
+    put(&name, first).await;
+    put(&late, next).await;
+    take_back(&storage, package, &docroot, &late).await;
+    assert!(is_there(&name).await && !is_there(&late).await);
+    // What belongs to a package that is there stays.
+    finished(&records, &docroot, package, &before).await;
+    put(&late, passed(package, &after)).await;
+    take_back(&storage, package, &docroot, &late).await;
+    assert!(is_there(&name).await && is_there(&late).await);
+    let (from, keyring) = (
+        passed(package, &before).record,
+        passed(package, &after).record,
+    );
+    let other = Keyring {
+        generation: 9,
+        ..from
+    };
+    let code = lost(&storage, package, other, keyring).await;
+    assert_eq!(code, Ok(Code::KeyringChanged));
+    let deleting = Change::Deleting { package };
+    assert!(records.apply(deleting).await.unwrap());
+    assert_eq!(
+        lost(&storage, package, from, keyring).await,
+        Ok(Code::NotFound)
+    );
+    assert!(
+        is_there(&name).await && is_there(&late).await,
+        "only looked at"
+    );
+}

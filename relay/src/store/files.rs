@@ -30,6 +30,8 @@ impl Store {
         };
         let (geometry, head) = door::pass(&self.storage.metrics, head)?;
         let head_sha256 = sha256(head.get());
+        // One at a time: the head that is recorded must be the one that is stored.
+        let _adding = Adding::of(self, id)?;
         if self.open().plans.contains_key(&id) {
             return self.known_file(id, role, head_sha256).await;
         }
@@ -148,6 +150,28 @@ impl Store {
         } else {
             Err(Code::Conflict.into())
         }
+    }
+}
+
+/// A file that is being added, until this is dropped.
+struct Adding<'a> {
+    store: &'a Store,
+    file: FileId,
+}
+
+impl<'a> Adding<'a> {
+    fn of(store: &'a Store, file: FileId) -> Result<Self, Failure> {
+        match store.open().adding.insert(file) {
+            true => Ok(Self { store, file }),
+            // Its answer is on its way; asked again after it, both have the same.
+            false => Err(Code::RelayBusy.into()),
+        }
+    }
+}
+
+impl Drop for Adding<'_> {
+    fn drop(&mut self) {
+        self.store.open().adding.remove(&self.file);
     }
 }
 

@@ -27,8 +27,10 @@ mod files;
 mod forbidden;
 mod parts;
 mod storage;
+#[cfg(test)]
+mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sealift_config::Policy;
@@ -43,6 +45,7 @@ use tokio::sync::RwLock;
 use crate::attempt::{OpenAttempt, storage_code};
 use crate::metrics::Metrics;
 use crate::records::{self, AttemptKey, Change, File, FileState, GrantUse, RecordsError};
+use crate::trunk::Seat;
 
 pub(crate) use storage::Storage;
 
@@ -64,6 +67,8 @@ struct Open {
     uploads: HashMap<FileId, Upload>,
     attempts: HashMap<AttemptKey, Arc<OpenAttempt>>,
     plans: HashMap<FileId, Plan>,
+    /// Files that are being added just now.
+    adding: HashSet<FileId>,
     /// Name of the docroot that keeps the package, once that is settled.
     docroot: Option<String>,
     /// How the bytes of files get into S3.
@@ -294,11 +299,20 @@ impl Store {
         Ok(self.storage.docroots.one(&name)?)
     }
 
+    /// A place on the trunk of the package's user, for one part.
+    pub(crate) fn seat(&self) -> Seat {
+        self.storage.trunks.seat()
+    }
+
     /// Waits until so many bytes of the package's user may pass.
-    pub(crate) async fn turn(&self, bytes: usize) {
-        let config = self.storage.config.current();
-        let user = self.user.as_deref();
-        self.storage.trunks.turn(&config, user, bytes).await;
+    pub(crate) async fn turn(&self, seat: &mut Seat, bytes: usize) {
+        let (config, user) = (&self.storage.config, self.user.as_deref());
+        seat.turn(config, user, bytes).await;
+    }
+
+    /// Most bytes of the package's user that may pass at once.
+    pub(crate) fn piece_bytes(&self) -> usize {
+        Seat::piece_bytes(&self.storage.config.current(), self.user.as_deref())
     }
 
     /// What holds for the package's user now.

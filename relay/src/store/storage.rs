@@ -9,7 +9,7 @@ use sealift_protocol::{Code, PackageId};
 use super::Failure;
 use crate::docroots::Docroots;
 use crate::metrics::Metrics;
-use crate::records::{Change, Records};
+use crate::records::{self, Change, Records};
 use crate::trunk::Trunks;
 
 /// Docroots, records and configuration: all that a package's storage needs.
@@ -35,6 +35,26 @@ impl Storage {
     pub(crate) fn policy(&self, user: Option<&str>) -> Result<Policy, Code> {
         let config = self.config.current();
         config.policy_for(user).ok_or(Code::GrantInvalid)
+    }
+
+    /// What holds for a finished package's keyring. When its user was removed, what holds for the docroot that keeps it,
+    /// or without that one for the server: its sender can still change the password.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Internal`] when the configuration has no default docroot, which loading excludes.
+    pub(crate) fn policy_for_finished(&self, package: &records::Package) -> Result<Policy, Code> {
+        let config = self.config.current();
+        if let Some(policy) = config.policy_for(package.user.as_deref()) {
+            return Ok(policy);
+        }
+        let mut policy = config.policy_for(None).ok_or(Code::Internal)?;
+        let own = config.docroots.get(&package.docroot);
+        policy.protection = match own {
+            Some(docroot) => config.protection().with(docroot.own()),
+            None => config.protection(),
+        };
+        Ok(policy)
     }
 
     /// The docroot that keeps a package.
