@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{Config, DEFAULT_DOCROOT};
-use crate::error::{ConfigError, ConfigErrors, did_you_mean};
+use crate::error::{ConfigError, ConfigErrors, Origin, did_you_mean};
 use crate::load::Loaded;
 use crate::protection::{MayDiffer, Own, Protection};
 
@@ -168,7 +168,7 @@ fn docroots(loaded: &Loaded, errors: &mut Vec<ConfigError>) {
         match config.docroot(name).map(|place| place.to_string()) {
             Err(error) => errors.push(loaded.error(&url, error.to_string())),
             Ok(place) => {
-                if let Some(other) = places.insert(place, name) {
+                if let Some(other) = places.insert(as_folder(&place), name) {
                     let text =
                         format!("docroots `{other}` and `{name}` are one place: give each its own");
                     errors.push(loaded.error(&url, text));
@@ -176,6 +176,33 @@ fn docroots(loaded: &Loaded, errors: &mut Vec<ConfigError>) {
             }
         }
         own(loaded, &path, config.protection(), docroot.own(), errors);
+    }
+    nested(loaded, &places, errors);
+}
+
+/// A place with one slash at its end, so that what lies in it begins with it.
+pub(crate) fn as_folder(place: &str) -> String {
+    format!("{}/", place.trim_end_matches('/'))
+}
+
+/// What is cleaned up in a docroot must not be another's.
+fn nested(loaded: &Loaded, places: &BTreeMap<String, &str>, errors: &mut Vec<ConfigError>) {
+    let mut outer: Option<(&String, &str)> = None;
+    // In order, so what lies in a place comes right after it.
+    for (place, name) in places {
+        let Some((_, other)) = outer.filter(|(outer, _)| place.starts_with(*outer)) else {
+            outer = Some((place, name));
+            continue;
+        };
+        let own = format!("docroots.{name}.url");
+        let path = match loaded.origin(&own) {
+            Origin::Default => format!("docroots.{other}.url"),
+            _ => own,
+        };
+        let text = format!(
+            "the docroot `{name}` lies in the docroot `{other}`: give each a place of its own, side by side"
+        );
+        errors.push(loaded.error(&path, text));
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, Table, TableLike, Value};
@@ -207,6 +207,7 @@ impl Edit {
         for (path, secret) in &self.secrets {
             let mut file = new_file(path, 0o600).map_err(|error| cannot(path, error))?;
             written.push(path.clone());
+            give(&file, &self.path)?;
             file.write_all(secret.expose().as_bytes())
                 .and_then(|()| file.write_all(b"\n"))
                 .and_then(|()| file.sync_all())
@@ -217,6 +218,7 @@ impl Edit {
         let mode = fs::metadata(&self.path).map_or(0o640, |file| file.permissions().mode() & 0o777);
         let mut file = new_file(&new, mode).map_err(|error| cannot(&new, error))?;
         written.push(new.clone());
+        give(&file, &self.path)?;
         file.set_permissions(fs::Permissions::from_mode(mode))
             .and_then(|()| file.write_all(text.as_bytes()))
             .and_then(|()| file.sync_all())
@@ -276,6 +278,28 @@ impl Edit {
 }
 
 const SECRET_SUFFIX: &str = ".url";
+
+/// Gives what is written to whoever owned the file before, or owns the folder of a new one. Otherwise an edit by root
+/// would leave a relay that runs as somebody else without its configuration.
+fn give(file: &File, configuration: &Path) -> Result<(), Refusal> {
+    let before = fs::metadata(configuration).ok();
+    let must = before.is_some();
+    let folder = || fs::metadata(configuration.parent()?).ok();
+    let (Some(owner), Ok(now)) = (before.or_else(folder), file.metadata()) else {
+        return Ok(());
+    };
+    if (owner.uid(), owner.gid()) == (now.uid(), now.gid()) {
+        return Ok(());
+    }
+    match fchown(file, Some(owner.uid()), Some(owner.gid())) {
+        Err(error) if must => Err(format!(
+            "{} belongs to another user, and would not after this change ({error}): run it as that user, or as root; \
+             nothing was changed",
+            configuration.display()
+        )),
+        _ => Ok(()),
+    }
+}
 
 /// Checks a value as the file's reader would.
 fn checked<T: Keyed>(name: &str, text: Option<&str>) -> Result<Shape, Refusal> {

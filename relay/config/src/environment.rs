@@ -74,7 +74,7 @@ fn unknown<T: Keyed>(key: &str) -> Option<String> {
     let known = T::KEYS.iter().map(|key| key.name);
     let near = nearest(key, known, (key.len() / 4).max(1))?;
     Some(format!(
-        "no setting has this name; did you mean `{}`?",
+        "no setting has this name; did you mean `{PREFIX}{}`?",
         near.to_ascii_uppercase()
     ))
 }

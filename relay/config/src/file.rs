@@ -32,6 +32,10 @@ pub(crate) fn read_text(path: &Path, bytes_max: u64) -> Result<Zeroizing<String>
         Err(_) if path.metadata().is_ok_and(|file| file.len() > bytes_max) => {
             Err(too_large(path, bytes_max))
         }
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Err(format!(
+            "{} is not UTF-8: `iconv -f LATIN1 -t UTF-8` (or from whatever it is) makes it so",
+            path.display()
+        )),
         Err(error) => Err(cannot(error)),
         Ok(_) => Ok(text),
     }

@@ -211,6 +211,28 @@ fn of_http_fallback_what_can_be_is_taken_and_what_is_missing_is_said() {
             .collect();
         assert_eq!(keys, taken, "{report}");
     }
+    let path =
+        "<CONF>\n<server><server_name>https://send.example.org/</server_name></server></CONF>";
+    let said = imported(&Folder::new(), path).err().unwrap();
+    assert_eq!(
+        said,
+        "aspera.conf:2: `server_name` must be a host name alone, such as send.example.org"
+    );
+    let folder = Folder::new();
+    std::fs::write(folder.path("aspera.conf"), b"<CONF>\xe4</CONF>").unwrap();
+    let sources = ImportSources {
+        aspera_conf: folder.path("aspera.conf"),
+        s3_properties: None,
+    };
+    let said = import(&sources, &folder.path("sealift.toml"))
+        .err()
+        .unwrap();
+    assert!(
+        folder
+            .short(&said.to_string())
+            .starts_with("aspera.conf is not UTF-8: `iconv"),
+        "{said}"
+    );
     let maybe = "<CONF>\n<http_server><enable_https>maybe</enable_https></http_server></CONF>";
     let said = imported(&Folder::new(), maybe).err().unwrap();
     assert_eq!(said, "aspera.conf:2: `enable_https` must be true or false");
@@ -251,6 +273,14 @@ fn an_import_leaves_nothing_behind_when_something_is_wrong() {
         (
             user(&two),
             "aspera.conf:5: user xfer: a second docroot; the first is in line 4: a user has exactly one",
+        ),
+        (
+            format!(
+                "<CONF><default>{}</default>\n\n\n{}",
+                path("/srv"),
+                &user(&path("/srv/b"))["<CONF>".len()..]
+            ),
+            "aspera.conf:7: file:///srv/b and file:///srv, another user's or the default docroot, lie in one another",
         ),
         (
             user(&path("azu://account:hunter2@blob/container")),
@@ -563,6 +593,27 @@ fn the_file_keeps_its_mode_and_a_symlink_stays_one() {
     assert!(folder.path("sealift.toml").is_symlink());
     assert_eq!(real.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert!(folder.read("real.toml").contains("\"required\""));
+}
+
+#[test]
+fn an_edit_by_root_leaves_the_file_and_its_secrets_to_their_owner() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let folder = Folder::new();
+    let file = folder.write("sealift.toml", COMMENTED);
+    // As anybody else nothing can be given away, and the owner is oneself.
+    let _root = chown(&file, Some(12_345), Some(12_346));
+    let owner = |name: &str| {
+        let found = folder.path(name).metadata().unwrap();
+        (found.uid(), found.gid())
+    };
+    let before = owner("sealift.toml");
+    applied(
+        &folder,
+        "set_user_data;user_name,xfer;absolute,s3://A:hunter2@s3.amazonaws.com/bucket/a",
+    )
+    .unwrap();
+    assert_eq!(owner("sealift.toml"), before);
+    assert_eq!(owner("docroot-xfer-1.url"), before);
 }
 
 #[test]

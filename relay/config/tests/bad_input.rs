@@ -83,6 +83,15 @@ const WRONG: &[(&str, &str)] = &[
         "sealift.toml:4: docroots `a` and `b` are one place: give each its own",
     ),
     (
+        "[docroots.a]\nurl = \"s3://my_bucket/one\"\n[docroots.b]\nurl = \"s3://my_bucket/one-two\"\n\
+         [docroots.c]\nurl = \"s3://my_bucket/one/two\"\n",
+        "sealift.toml:6: the docroot `c` lies in the docroot `a`: give each a place of its own, side by side",
+    ),
+    (
+        "data = \"/srv/data\"\n[docroots.a]\nurl = \"file:///srv\"\n",
+        "sealift.toml:3: the docroot `default` lies in the docroot `a`: give each a place of its own, side by side",
+    ),
+    (
         "[docroots.a]\nprotection = \"required\"\n",
         "sealift.toml:2: [docroots.a] needs `url`, such as \"file:///srv/sealift\" or \
          \"s3://s3.amazonaws.com/bucket/path\"",
@@ -274,7 +283,7 @@ fn a_file_that_is_no_configuration_is_refused_quickly() {
             .of(&sources)
             .err()
             .unwrap()
-            .starts_with("sealift.toml cannot be read")
+            .starts_with("sealift.toml is not UTF-8: `iconv")
     );
     let said = folder
         .load(&format!("a = {}", "[".repeat(100_000)))
@@ -326,7 +335,7 @@ fn variables_are_settings_misspelt_ones_are_errors_and_others_are_left_alone() {
         (
             "SEALIFT_PROTECTON",
             "off",
-            "SEALIFT_PROTECTON: no setting has this name; did you mean `PROTECTION`?",
+            "SEALIFT_PROTECTON: no setting has this name; did you mean `SEALIFT_PROTECTION`?",
         ),
         (
             "SEALIFT_LANES_MAX",

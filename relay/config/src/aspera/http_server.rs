@@ -61,6 +61,15 @@ impl Importing<'_> {
             Some((Ok(on), _)) => on,
             None => false,
         };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+        let name = found
+            .0
+            .get("server_name")
+            .filter(|leaf| !leaf.text.bytes().all(plain));
+        if let Some(node) = name.map(|leaf| leaf.node) {
+            let text = "`server_name` must be a host name alone, such as send.example.org";
+            return self.error(node, text.to_owned());
+        }
         if on {
             self.https(&found);
         } else {

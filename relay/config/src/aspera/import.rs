@@ -11,6 +11,7 @@ use super::apply::{capacity, docroot_url, mode, trunk_number};
 use super::report::{Outcome, Report};
 use super::setting::{Meaning, meaning, truth};
 use super::xml::{self, Leaf, Lines};
+use crate::check::as_folder;
 use crate::config::DEFAULT_DOCROOT;
 use crate::edit::Edit;
 use crate::error::{ConfigError, ConfigErrors, Origin};
@@ -292,6 +293,15 @@ impl Importing<'_> {
         };
         let known = self.docroots.iter().find(|(_, known)| *known == place);
         let known = known.map(|(name, _)| name.clone());
+        if known.is_none()
+            && let Some(other) = self.overlapping(&place)
+        {
+            let text = format!(
+                "{place} and {other}, another user's or the default docroot, lie in one another or differ in settings \
+                 only: give each a place of its own, side by side"
+            );
+            return self.error(leaf.node, text);
+        }
         let made = match &known {
             Some(_) => Ok(None),
             None => self.edit.set_url(name, &url).map(Some),
@@ -309,6 +319,16 @@ impl Importing<'_> {
             Ok(done.join(", "))
         });
         self.take(leaf.node, what, done);
+    }
+
+    /// A docroot so far that lies in a place, or that the place lies in.
+    fn overlapping(&self, place: &DocrootSettings) -> Option<String> {
+        let folder = as_folder(&place.to_string());
+        let places = self.docroots.iter().map(|(_, known)| known.to_string());
+        places.into_iter().find(|known| {
+            let known = as_folder(known);
+            known.starts_with(&folder) || folder.starts_with(&known)
+        })
     }
 
     fn trunk_id(&mut self, leaf: &Leaf<'_>, section: &Section, what: String) {
