@@ -71,6 +71,18 @@ for (const into of ['opfs', 'stream', 'blob']) {
   });
 }
 
+/* Firefox can hang for good in a worker that starts another one while the page starts one too: here the page still loads
+ * its password estimator when the control worker starts those for the key and for the lanes. */
+test('Firefox sends five packages one after another, and none of them hangs', async () => {
+  const context = await fresh();
+  const path = await folder.file('small.bin', 1_500_000);
+  for (let time = 0; time < 5; time += 1) {
+    const transport = time % 2 === 0 ? 'websocket' : 'webtransport';
+    const { link } = await send(context, relay, [path], { transport, lanes: 4, timeout: 60_000 });
+    assert.match(link, /\/p\/[\w-]+#/, `package ${time + 1}`);
+  }
+});
+
 test('Firefox says that a password is wrong, and that a link was cut', async () => {
   const context = await fresh();
   const { link } = await send(context, relay, [await folder.file('a.txt', 'a')]);

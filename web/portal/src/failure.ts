@@ -35,7 +35,7 @@ const HEADINGS: Record<string, string> = {
   cut_short: 'The file is not complete',
   pin_mismatch: 'This is not what was sent',
   stored_differs: 'This is not what was sent',
-  not_sealed: 'This is not a Sealift file',
+  not_sealed: 'This cannot be opened here',
   file_missing: 'A piece is missing',
   unknown_version: 'This needs a newer Sealift',
 

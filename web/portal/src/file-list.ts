@@ -79,7 +79,7 @@ export class FileList<T> {
     const item = el('li', '', row);
     if (this.options.onSelect) row.append(this.#tick(node));
 
-    const name = el('span', 'row-name', el('bdi', '', words.shownName(node.name)));
+    const name = el('span', 'row-name', el('bdi', '', words.fittedName(node.name)));
     name.title = words.shownName(node.name);
     const size = el('span', 'row-size', node.kind === 'folder' ? folderSize(node) : words.bytes(node.bytes));
     if (node.kind === 'folder') {

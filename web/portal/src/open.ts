@@ -37,7 +37,9 @@ async function open(): Promise<void> {
     new ContentsView(pkg, contents, { keepEncrypted: false }).show();
   } catch (thrown) {
     const error = SealiftError.from(thrown);
-    if (ABOUT_THE_LINK.has(error.code)) askForLink(error);
+    const wrongLink = error.code === 'package_mismatch' && link !== '' && chosen.length === 1;
+    if (wrongLink) askForLink(new SealiftError('wrong_link'));
+    else if (ABOUT_THE_LINK.has(error.code)) askForLink(error);
     else showFailure(error, { back: { label: 'Choose other files', act: choose } });
   } finally {
     part('reading').hidden = true;

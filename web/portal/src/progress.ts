@@ -104,7 +104,8 @@ export class ProgressPanel {
     setText(part('progress-done'), `${words.bytes(bytesDone, true)} of ${words.bytes(bytesTotal)}`);
 
     const moving = this.#stage.motion === 'moving';
-    setText(part('progress-rate'), moving && bytesPerSecond > 0 ? `${words.bytes(bytesPerSecond, true)}/s` : '–');
+    const connected = transport !== null || this.verb === 'Downloading';
+    setText(part('progress-rate'), moving && connected && bytesPerSecond > 0 ? `${words.bytes(bytesPerSecond, true)}/s` : '–');
     if (!moving || secondsLeft === null) setText(part('progress-left'), '–');
     else if (performance.now() - this.#leftAt >= TIME_LEFT_MS) {
       this.#leftAt = performance.now();

@@ -63,6 +63,16 @@ export function shownName(name: string): string {
   return name.replace(/[\u0000-\u001f\u007f-\u009f\u200b\u2028-\u202e\u2060\u2066-\u2069\ufeff]/gu, '\ufffd');
 }
 
+/** Characters of a name that two lines of a narrow screen hold, and how many of them are its end. */
+const FITTED = 48;
+const FITTED_END = 16;
+
+/** The same, short enough for a list. Its end stays: what kind of file it is stands there. */
+export function fittedName(name: string): string {
+  const all = [...shownName(name)];
+  return all.length <= FITTED ? all.join('') : `${all.slice(0, FITTED - FITTED_END - 1).join('')}…${all.slice(-FITTED_END).join('')}`;
+}
+
 /** The same for text of several lines: only what reverses the direction of writing is marked. */
 export function shownText(text: string): string {
   return text.replace(/[\u202a-\u202e\u2066-\u2069]/gu, '\ufffd');

@@ -188,6 +188,9 @@ export class DownloadJob extends EventTarget {
     }
     if (what.type === 'notice') {
       const { code, message } = new SealiftError(what.code);
+      this.samples.length = 0; // it stands: what it was before says nothing
+      this.progress = { ...this.progress, bytesPerSecond: 0, secondsLeft: null };
+      this.tell('progress');
       this.tell('notice', { code, message });
     }
   }
