@@ -79,7 +79,7 @@ impl DocrootError {
             Self::DiskFull => "storage_full",
             Self::Locked => "docroot_locked",
             Self::ReadOnly => "docroot_read_only",
-            Self::Settings(_) => "docroot_settings",
+            Self::Settings(error) => error.code(),
             Self::PartsDiffer(_) => Cause::PartsMismatch.code(),
             Self::S3(error) => error.cause.code(),
             _ => "storage_failed",
@@ -102,7 +102,7 @@ impl DocrootError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::S3(error) => error.cause.retryable(),
-            Self::Settings(_) | Self::Name(_) | Self::OutOfRange => false,
+            Self::Settings(_) | Self::ReadOnly | Self::Name(_) | Self::OutOfRange => false,
             _ => true,
         }
     }

@@ -111,3 +111,35 @@ pub enum SettingsError {
     #[error("`{0}` is not a setting; is it misspelt?")]
     Misspelt(String),
 }
+
+impl SettingsError {
+    /// The stable name of what is wrong: snake_case, the same in reports and documentation. None of these can be
+    /// mended by waiting, and who mends them is the docroot's admin.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Capitals => "docroot_url_capitals",
+            Self::Scheme => "docroot_url_scheme",
+            Self::FolderPath => "docroot_folder_path",
+            Self::UnknownKey(_) | Self::Misspelt(_) => "docroot_setting_unknown",
+            Self::Twice(_) => "docroot_setting_twice",
+            Self::Value { .. } => "docroot_setting_value",
+            Self::KeyWithoutKms => "kms_key_without_kms",
+            Self::BucketKeyWithoutKms => "bucket_key_without_kms",
+            Self::BucketKeyWithDsse => "bucket_key_with_dsse",
+            Self::KmsKey(_) => "kms_key_malformed",
+            Self::ColdStorage => "storage_class_cold",
+            Self::Bucket => "bucket_name",
+            Self::Path => "docroot_path",
+            Self::Host => "endpoint_malformed",
+            Self::MetadataAddress => "endpoint_is_metadata",
+            Self::EndpointInEnvironment => "endpoint_in_environment",
+            Self::Credentials => "credentials_malformed",
+            Self::Encoding => "docroot_url_encoding",
+            Self::Characters => "docroot_url_characters",
+            Self::TooLong => "docroot_url_too_long",
+            Self::NoValue => "docroot_setting_without_value",
+            Self::Line { error, .. } => error.code(),
+        }
+    }
+}

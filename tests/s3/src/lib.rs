@@ -2,6 +2,8 @@
 //!
 //! - [`Ceph`]: a real S3 server that really encrypts (mon, osd in memory, radosgw; up in about two seconds).
 //! - [`Vault`]: the key management service behind it, which denies, loses, breaks or slows keys on demand.
+//! - [`Localstack`]: an S3 server that encrypts nothing and answers as AWS does, error codes and checksums.
+//! - [`Stub`]: answers as it is told; a metadata service, STS, an S3 server with one error.
 //! - [`Proxy`]: stands between the relay and S3 and breaks requests and answers.
 //!
 //! A missing server fails a test, with the line that installs it. `SEALIFT_TESTS=offline` leaves these tests out,
@@ -14,12 +16,16 @@
 
 mod ceph;
 mod daemon;
+mod localstack;
 mod proxy;
 mod signed;
+mod stub;
 mod vault;
 
 pub use ceph::{ACCESS_ID, Ceph, SECRET};
+pub use localstack::Localstack;
 pub use proxy::{Fault, Proxy};
+pub use stub::{Answer, Stub};
 pub use vault::{Mode, Vault};
 
 /// Whether tests that need an S3 server were left out on purpose. Says so on standard error.

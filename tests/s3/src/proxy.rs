@@ -32,6 +32,8 @@ pub enum Fault {
     NoSse,
     /// The answer shows another key.
     OtherKey,
+    /// One bit of the body's middle is another one.
+    Damage,
     /// 307 to another host.
     Redirect,
     /// 400 with this code.
@@ -217,6 +219,12 @@ fn serve(client: &TcpStream, shared: &Shared) -> io::Result<()> {
         }
         if request.has("expect", "100-continue") {
             to_client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        if fault == Some(Fault::Damage) {
+            let mut byte = [0];
+            io::copy(&mut (&mut *body).take(request.length / 2), &mut to_server)?;
+            body.read_exact(&mut byte)?;
+            to_server.write_all(&[byte[0] ^ 1])?;
         }
         io::copy(body, &mut to_server)?;
         let Some(mut reply) = real_answer(&mut from_server)? else {

@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use sealift_docroot::{Docroot, DocrootUrl, SystemDefaults};
+use sealift_docroot::{Docroot, DocrootUrl, Name, Shape, SystemDefaults};
 use sealift_s3::{Ceph, Fault, Proxy, offline};
 use sealift_tests::{
     Link, Outcome, Random, Relay, RelayOptions, Sealift, relay_binary, sha256_of, write_random,
@@ -73,16 +74,28 @@ impl Stage {
         objects
     }
 
-    /// Multipart uploads that nobody has ended.
-    fn unfinished(&self) -> usize {
-        let url = self.ceph.url(self.ceph.address(), &self.bucket, KMS);
+    /// Does something with the docroot, beside the relay.
+    fn beside<T>(&self, work: impl AsyncFnOnce(Docroot) -> T) -> T {
+        let place = format!("{}/sealift", self.bucket);
+        let url = self.ceph.url(self.ceph.address(), &place, KMS);
         let settings = DocrootUrl::parse(&url, &SystemDefaults::default());
         let settings = settings.unwrap_or_else(|error| panic!("{error}"));
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(async {
-            let docroot = Docroot::open(&settings, 0).await.unwrap();
-            docroot.unfinished().await.unwrap().len()
-        })
+        runtime.block_on(async { work(Docroot::open(&settings, 0).await.unwrap()).await })
+    }
+
+    /// Multipart uploads that nobody has ended.
+    fn unfinished(&self) -> usize {
+        self.beside(async |docroot| docroot.unfinished().await.unwrap().len())
+    }
+
+    /// Ends them all, as a lifecycle rule does.
+    fn forget_uploads(&self) {
+        self.beside(async |docroot| {
+            for upload in docroot.unfinished().await.unwrap() {
+                docroot.end_unfinished(&upload).await.unwrap();
+            }
+        });
     }
 }
 
@@ -245,6 +258,131 @@ fn every_fault_on_the_way_to_s3_is_mended_without_anybody_noticing() {
     assert_eq!(stage.unfinished(), 0);
 }
 
+#[test]
+fn an_upload_that_the_storage_forgot_begins_anew() {
+    let Some(stage) = Stage::new("forgotten") else {
+        return;
+    };
+    let relay = stage.relay();
+    let file = stage.file("a.bin", 60_000_000);
+    let link = Link::to(relay.address());
+    link.throttle(8_000_000);
+    let running = sending(&link.url(), &file).start();
+    let began = Instant::now();
+    while recorded(&relay.data()).len() < 2 {
+        assert!(
+            began.elapsed() < Duration::from_secs(120),
+            "no part is durable"
+        );
+        thread::sleep(Duration::from_millis(50));
+    }
+    stage.forget_uploads();
+    link.throttle(0);
+    let outcome = running.wait();
+    assert_eq!(outcome.exit_code, 0, "{outcome:?}\n{}", relay.log());
+    assert!(relay.log().contains("the storage forgot an upload"));
+    assert_eq!(stage.unfinished(), 0);
+    let got = stage.dir.path().join("got");
+    received(&outcome, &got);
+    assert_eq!(sha256_of(&got.join("a.bin")), sha256_of(&file));
+}
+
+#[test]
+fn a_relay_with_older_records_ends_and_deletes_nothing_that_it_does_not_know() {
+    let Some(stage) = Stage::new("older") else {
+        return;
+    };
+    let mut relay = stage.relay();
+    relay.kill();
+    // What a newer database would know: an upload under way, and a package.
+    let (going, stored) = ("A".repeat(22), format!("{}w", "B".repeat(21)));
+    let body = Name::new(&going, format!("{}.body", "0f".repeat(32))).unwrap();
+    let keyring = Name::new(&stored, "keyring").unwrap();
+    let shape = Shape {
+        length_bytes: 20 << 20,
+        part_bytes: 8 << 20,
+    };
+    stage.beside(async |docroot| {
+        docroot.upload(&body, shape, None).await.unwrap();
+        docroot.put(&keyring, "theirs".into()).await.unwrap();
+    });
+    relay.start_again();
+    let began = Instant::now();
+    while strays(&relay.data()) != 1 {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "the folder was not found"
+        );
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(stage.unfinished(), 1);
+    let kept = stage.beside(async |docroot| docroot.get(&keyring, 100).await.unwrap());
+    assert_eq!(kept, "theirs");
+}
+
+#[test]
+fn readers_that_stand_still_take_no_memory_and_read_on_later() {
+    const READERS: usize = 10;
+    const BYTES: u64 = 60_000_000;
+    let Some(stage) = Stage::new("readers") else {
+        return;
+    };
+    let relay = stage.relay();
+    sending(&relay.url(), &stage.file("a.bin", BYTES)).succeeds();
+    let objects = stage.objects();
+    let mut bodies = objects.iter().filter_map(|key| key.strip_suffix(".body"));
+    let get = |body: &str| {
+        let (package, file) = body
+            .strip_prefix("sealift/")
+            .unwrap()
+            .split_once('/')
+            .unwrap();
+        let mut stream = TcpStream::connect(relay.address()).unwrap();
+        let path = format!("/api/packages/{package}/files/{file}");
+        let host = relay.address();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let (mut stream, mut length) = (BufReader::with_capacity(1024, stream), 0);
+        loop {
+            let mut line = String::new();
+            stream.read_line(&mut line).unwrap();
+            if let Some(("content-length", value)) = line.to_ascii_lowercase().split_once(':') {
+                length = value.trim().parse::<u64>().unwrap();
+            }
+            if line.trim().is_empty() {
+                return (stream, length);
+            }
+        }
+    };
+    let large = bodies
+        .find(|body| get(body).1 >= BYTES)
+        .expect("the file's body");
+    let before = resident_kib(relay.pid());
+    let mut readers: Vec<_> = (0..READERS).map(|_| get(large)).collect();
+    thread::sleep(Duration::from_secs(4));
+    let grown = resident_kib(relay.pid()).saturating_sub(before);
+    // All of it would be 600 MB.
+    assert!(
+        grown < 64 << 10,
+        "{grown} KiB for {READERS} readers that stand still"
+    );
+    for (stream, length) in readers.drain(..2) {
+        let read = std::io::copy(&mut { stream }, &mut std::io::sink()).unwrap();
+        assert_eq!(read, length);
+    }
+}
+
+/// Memory of a process.
+fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let word = line.and_then(|line| line.split_whitespace().next());
+    word.and_then(|word| word.parse().ok()).unwrap()
+}
+
 const KILLS: u32 = 50;
 const KILLED_BYTES: u64 = 1 << 30;
 
@@ -294,24 +432,34 @@ fn s2_fifty_kills_send_no_durable_part_again_and_leave_no_upload() {
 
 /// Parts that are recorded as durable, as `UPLOAD_ID PART`.
 fn recorded(data: &Path) -> HashSet<String> {
-    const SCRIPT: &str = "import sqlite3,sys\n\
-        db=sqlite3.connect(sys.argv[1])\n\
-        for s,p in db.execute('select storage,part from parts join files on id=file and files.package=parts.package \
-        where durable=1 and storage is not null'): print(s.split(' ')[-1],p+1)";
+    const SQL: &str = "select storage, part from parts join files on id = file and files.package = parts.package \
+        where durable = 1 and storage is not null";
+    let script = format!("for s,p in db.execute('{SQL}'): print(s.split(' ')[-1],p+1)");
+    records(data, &script).lines().map(str::to_owned).collect()
+}
+
+/// Folders that no record knows of and that were found.
+fn strays(data: &Path) -> u32 {
+    let count = records(
+        data,
+        "print(db.execute('select count(*) from strays').fetchone()[0])",
+    );
+    count.trim().parse().unwrap()
+}
+
+/// What a line of Python prints about a relay's records.
+fn records(data: &Path, line: &str) -> String {
     let output = Command::new("python3")
-        .args(["-c", SCRIPT])
+        .arg("-c")
+        .arg(format!(
+            "import sqlite3,sys\ndb=sqlite3.connect(sys.argv[1])\n{line}"
+        ))
         .arg(data.join("sealift.db"))
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .map(str::to_owned)
-        .collect()
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn again(requests: &[String], durable: &HashSet<String>) -> Vec<String> {

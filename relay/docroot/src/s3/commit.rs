@@ -33,7 +33,18 @@ pub(super) struct Ending<'a> {
     asked: Option<&'a Asked>,
 }
 
-impl Ending<'_> {
+impl<'a> Ending<'a> {
+    /// A body of one part, about whose encryption nothing was asked.
+    pub(super) fn of_one_part(key: &str, length_bytes: u64, receipts: &'a [Receipt]) -> Self {
+        Self {
+            key: key.to_owned(),
+            length_bytes,
+            part_bytes: length_bytes,
+            receipts,
+            asked: None,
+        }
+    }
+
     /// The length of a part, counted from 0.
     fn part_length(&self, number: u64) -> u64 {
         let offset = number.saturating_mul(self.part_bytes);
@@ -251,7 +262,7 @@ impl S3 {
         }
     }
 
-    async fn complete(&self, ending: &Ending<'_>, upload_id: &str) -> Result<(), S3Error> {
+    pub(super) async fn complete(&self, ending: &Ending<'_>, upload_id: &str) -> Result<(), S3Error> {
         const OPERATION: &str = "CompleteMultipartUpload";
         let parts = (0u32..).zip(ending.receipts).map(|(number, receipt)| {
             CompletedPart::builder()

@@ -18,7 +18,7 @@
 //! | `commit` | the end of an upload |
 //! | `abandoned` | uploads that nobody goes on with |
 //! | `read` | ranges |
-//! | `probe` | what `docroot check` tries |
+//! | `probe`, `habits` | what `docroot check` tries, and what servers differ in |
 
 mod abandoned;
 mod answer;
@@ -27,6 +27,7 @@ mod body;
 mod cause;
 mod client;
 mod commit;
+mod habits;
 mod lists;
 mod objects;
 mod probe;

@@ -80,6 +80,9 @@ impl S3 {
         self.probe_list(report, &folder).await;
         self.probe_parts(report, &body).await;
         self.probe_abort(report, &body).await;
+        if report.is_ok() {
+            self.probe_habits(report, &small, &body).await;
+        }
         let began = Instant::now();
         let permissions = [
             "s3:DeleteObject",

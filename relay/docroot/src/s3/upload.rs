@@ -67,9 +67,13 @@ impl S3 {
     }
 
     fn upload(&self, name: &Name, length_bytes: u64, way: Way) -> S3Upload {
+        self.upload_at(&self.key(name), length_bytes, way)
+    }
+
+    pub(super) fn upload_at(&self, key: &str, length_bytes: u64, way: Way) -> S3Upload {
         S3Upload {
             s3: self.clone(),
-            key: self.key(name).into(),
+            key: key.into(),
             length_bytes,
             way: Arc::new(way),
             is_gone: Arc::default(),
