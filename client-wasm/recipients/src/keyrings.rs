@@ -3,6 +3,7 @@
 //! What may be done follows from how a keyring was opened (rule K3): [`OpenedKeyring`], which replaces it, comes from a
 //! password or a link only; an identity gives the bytes of a key that opens and never seals.
 
+use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -51,11 +52,11 @@ pub fn make_keyring(recipients: &str, password: Option<String>) -> Result<JsValu
 /// # Errors
 /// `bad_identity`, `wrong_identity`, `password_needed`, `link_needed`, `damaged_keyring`.
 #[wasm_bindgen(js_name = openWithIdentities)]
-pub fn open_with_identities(keyring: &[u8], file: String) -> Result<Vec<u8>> {
+pub fn open_with_identities(keyring: &[u8], file: String) -> Result<Uint8Array> {
     let file = Zeroizing::new(file);
     let identities = Identity::parse_file(&file)?;
     let key = keyring::open_with_identities(keyring, None, &identities, LIMITS)?;
-    Ok(key.export().to_vec())
+    Ok(Uint8Array::from(&key.export()[..])) // no copy of it stays in the module's memory
 }
 
 /// A keyring that was opened by password or link, by somebody who may therefore replace it.
