@@ -23,7 +23,8 @@ pub struct AsconfiguratorArguments {
         short_alias = 'F',
         visible_short_alias = 'F',
         value_name = "COMMAND",
-        conflicts_with = "from"
+        conflicts_with = "from",
+        required_unless_present = "from"
     )]
     command: Option<String>,
     /// A file that holds the command.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use sealift_tests::{Relay, RelayOptions, Sealift, relay_binary, write_random};
+use sealift_tests::{Link, Relay, RelayOptions, Sealift, relay_binary, write_random};
 
 use crate::support::folder;
 
@@ -289,6 +289,37 @@ fn every_way_in_is_listed() {
         "/api/packages/{package}/keyring",
     ] {
         assert!(said.contains(row), "{row}\n{said}");
+    }
+}
+
+#[test]
+fn an_upload_that_a_new_policy_forbids_ends_with_the_policys_reason_also_when_it_was_away() {
+    for away in [false, true] {
+        let relay = Configured::with("protection = \"optional\"\n");
+        let file = write_random(relay.folder.path().join("a"), 30_000_000, 1);
+        let link = Link::to(relay.relay.address());
+        link.throttle(2_000_000);
+        let running = Sealift::new("send")
+            .args(["--to", &link.url(), "--no-password"])
+            .arg(&file)
+            .start();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while link.carried_bytes() < 3_000_000 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        if away {
+            link.down();
+        }
+        let (fine, said) = relay.reload("protection = \"required\"\n");
+        assert!(fine, "{said}");
+        link.up();
+        let outcome = running.wait();
+        assert_eq!(
+            outcome.error_code(),
+            "password_required",
+            "{away}: {outcome:?}"
+        );
+        assert_eq!(outcome.exit_code, 27);
     }
 }
 

@@ -83,7 +83,11 @@ fn open(arguments: &Decrypt, terminal: &Terminal) -> Result<()> {
     } else {
         let cannot = |error| Failure::file("read", &arguments.file, &error);
         let file = File::open(&arguments.file).map_err(cannot)?;
-        let bytes = file.metadata().map_err(cannot)?.len();
+        let metadata = file.metadata().map_err(cannot)?;
+        if metadata.is_dir() {
+            return Err(cannot(io::ErrorKind::IsADirectory.into()));
+        }
+        let bytes = metadata.len();
         let file = BufReader::with_capacity(64 * 1024, file);
         (Input::File(file), Some(bytes))
     };

@@ -85,6 +85,11 @@ impl Failure {
                 format!("there is no {path}"),
                 "Check the name and the folder.",
             ),
+            io::ErrorKind::IsADirectory => Self::new(
+                Cause::LocalFile,
+                format!("this is a folder, where a file is needed: {path}"),
+                "Name the file.",
+            ),
             io::ErrorKind::PermissionDenied => Self::new(
                 Cause::LocalFile,
                 format!("could not {doing} {path}: permission denied"),
@@ -102,6 +107,11 @@ impl Failure {
                 "Check that the disk is healthy and the file is not in use.",
             ),
         }
+    }
+
+    /// What a source or sink said in its own words, if it did: [`io::Error::other`] carries it.
+    pub(crate) fn carried(error: &io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref::<Self>().cloned()
     }
 
     /// Writing to standard output.
@@ -155,8 +165,8 @@ fn at_a_terminal(code: Code) -> Option<(&'static str, &'static str)> {
             "It was not made by Sealift, or it was changed. Ask the sender to seal it again.",
         ),
         Code::PasswordRequired => (
-            "Server requires content protection: only packages protected by a password are taken",
-            "Give a password, and leave --no-password out.",
+            "Server requires content protection: a package that the link alone opens is not taken",
+            "Give a password, or seal to recipients' keys, and leave --no-password out.",
         ),
         Code::IdentityNeeded => (
             "this opens only with the secret key of one of its recipients",
@@ -250,6 +260,17 @@ mod tests {
                 "{code}"
             );
         }
+    }
+
+    #[test]
+    fn a_folder_is_not_taken_for_a_sick_disk() {
+        let error = io::ErrorKind::IsADirectory.into();
+        let failure = Failure::file("read", Path::new("photos"), &error);
+        assert_eq!(
+            failure.what,
+            "This is a folder, where a file is needed: photos"
+        );
+        assert_eq!(failure.advice, "Name the file.");
     }
 
     #[test]

@@ -205,7 +205,7 @@ pub(crate) fn unreachable(relay: &RelayAddress, error: &reqwest::Error) -> Failu
             relay.base(),
             plain(error)
         ),
-        "Check the address and the network connection, then start the same command again; it goes on where it stopped.",
+        "Check the address and the network connection, then start the same command again.",
     )
 }
 

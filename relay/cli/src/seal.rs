@@ -79,16 +79,10 @@ pub(crate) fn length(range: std::ops::Range<u64>) -> usize {
 
 /// The source ended early, or cannot be read. A source may carry a [`Failure`] of its own.
 fn unreadable(place: &Path, error: &io::Error) -> Failure {
-    if let Some(own) = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<Failure>())
-    {
-        return own.clone();
-    }
-    match error.kind() {
+    Failure::carried(error).unwrap_or_else(|| match error.kind() {
         io::ErrorKind::UnexpectedEof => changed(place),
         _ => Failure::file("read", place, error),
-    }
+    })
 }
 
 /// The source is not what it was when sealing began.

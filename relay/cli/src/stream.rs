@@ -2,6 +2,7 @@
 //! known by reading one byte ahead.
 
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use sealift_envelope::{OpenLengthSealer, SealBuilder};
 use sealift_protocol::limits::{
@@ -49,11 +50,9 @@ pub(crate) fn seal_stream(
         .map_err(|error| unwritable(&error))
 }
 
-/// A source may carry a [`Failure`] of its own.
 fn unreadable(error: &io::Error) -> Failure {
-    let own = error.get_ref().and_then(|inner| inner.downcast_ref());
-    own.cloned()
-        .unwrap_or_else(|| Failure::file("read", std::path::Path::new("standard input"), error))
+    Failure::carried(error)
+        .unwrap_or_else(|| Failure::file("read", Path::new("standard input"), error))
 }
 
 /// Which segment a buffer holds.

@@ -90,16 +90,10 @@ pub(crate) fn open_body(
 
 /// The source ended early, or cannot be read. A source may carry a [`Failure`] of its own.
 pub(crate) fn unreadable(error: &io::Error) -> Failure {
-    if let Some(own) = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<Failure>())
-    {
-        return own.clone();
-    }
-    match error.kind() {
+    Failure::carried(error).unwrap_or_else(|| match error.kind() {
         io::ErrorKind::UnexpectedEof => Failure::shared(Code::CutShort),
         _ => Failure::file("read", std::path::Path::new("the sealed file"), error),
-    }
+    })
 }
 
 /// Reads exactly `count` bytes.

@@ -132,9 +132,7 @@ impl Stored {
         // Opened with what opened it before: the new password may be the mistake.
         let proof = Proof::choose(&Keyring::parse(&previous)?, link, arguments)?;
         let opened = proof.unlock(&previous, self.package, link)?;
-        let next = KeyringBuilder::replacing(&opened.key, current)?
-            .keep(&previous, |_, _| true)?
-            .build()?;
+        let next = KeyringBuilder::undoing(&opened.key, current, &previous)?.build()?;
         let written = self.replace(current, &next)?;
         proof.unlock(&written, self.package, link)?;
         Ok(written)

@@ -62,6 +62,7 @@ pub(crate) fn run(arguments: &Send, terminal: &Terminal) -> Result<()> {
         );
     }
     let stop = Stop::install();
+    let opens_by_link = protection.opens_by_link();
     let package = NewPackage::draw(protection);
     let owner = OwnerToken(random());
     let manage = Link {
@@ -85,7 +86,7 @@ pub(crate) fn run(arguments: &Send, terminal: &Terminal) -> Result<()> {
         owner_token: owner,
         client_id: ClientId(random()),
         client_version: network::CLIENT.to_owned(),
-        grant: grant.map(|grant| (*grant).clone()),
+        grant: grant.as_ref().map(|grant| (**grant).clone()),
         keyring: package.keyring()?,
         draft,
         expires_in_s: arguments
@@ -104,14 +105,25 @@ pub(crate) fn run(arguments: &Send, terminal: &Terminal) -> Result<()> {
         relay: relay.clone(),
         tls,
     };
-    let expires_at = runtime.block_on(drive(
+    let sent = runtime.block_on(drive(
         config,
         content,
         Arc::clone(&sender),
         route,
         &progress,
         &stop,
-    ))?;
+    ));
+    let expires_at = sent.map_err(|failure| {
+        if failure.cause != Cause::NotFound {
+            return failure;
+        }
+        // A policy that forbids the package by now is why it is gone, and says more than "not found".
+        let grant = grant.as_deref().map(String::as_str);
+        let policy = runtime.block_on(Policy::ask(&client, &relay, grant, terminal));
+        let forbidden = policy.and_then(|policy| policy.check(grant.is_some(), opens_by_link));
+        let is_why = |why: &Failure| [Cause::Protection, Cause::ClientTooOld].contains(&why.cause);
+        forbidden.err().filter(is_why).unwrap_or(failure)
+    })?;
     progress.finish();
 
     let pin = sender.pin().ok_or_else(|| Failure::shared(Code::Misuse))?;
