@@ -11,6 +11,7 @@ mod configuration;
 mod exchange;
 mod from_aspera;
 mod hostile_names;
+mod hostile_policy;
 mod interruption;
 mod kills;
 mod lanes;
