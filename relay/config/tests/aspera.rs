@@ -534,6 +534,17 @@ fn a_docroot_that_has_a_name_keeps_its_place() {
     .unwrap();
     assert_eq!(of("xfer").0, "xfer");
     assert!(folder.read("docroot-xfer-1.url").contains("hunter2"));
+    // However a path is written, it is one place.
+    set("three", "/srv/a").unwrap();
+    for (user, path) in [("four", "/srv/a/"), ("five", "file:////srv//a")] {
+        set(user, path).unwrap();
+        assert_eq!(of(user).0, "three", "{path}");
+    }
+    let said = set("six", "/srv/a/six").err().unwrap();
+    assert!(
+        said.contains("the docroot `six` lies in the docroot `three`"),
+        "{said}"
+    );
     // What others use is not changed by a command about one user.
     set(
         "second",

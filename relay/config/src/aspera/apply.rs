@@ -8,7 +8,7 @@ use sealift_docroot::{DocrootSettings, DocrootUrl};
 use super::Scope;
 use super::command::{Command, Parameter, Verb};
 use super::setting::{Meaning, truth};
-use crate::check::CAPACITY_KBPS_MIN;
+use crate::check::{CAPACITY_KBPS_MIN, as_folder};
 use crate::config::{Config, DEFAULT_DOCROOT};
 use crate::edit::{Edit, Refusal};
 use crate::error::did_you_mean;
@@ -306,7 +306,7 @@ fn set_user_url(edit: &mut Edit, user: &str, text: &str) -> Result<String, Refus
     let config = edit.loaded()?.config;
     let known = config.docroots.keys().find_map(|name| {
         let known = config.docroot(name).ok()?;
-        (known.to_string() == place.to_string()).then_some((name, known))
+        is_place(&known, &place).then_some((name, known))
     });
     let mut done = Vec::new();
     let name = match known {
@@ -325,6 +325,11 @@ fn set_user_url(edit: &mut Edit, user: &str, text: &str) -> Result<String, Refus
     };
     done.push(set_user_docroot(edit, user, &name)?);
     Ok(done.join("\n"))
+}
+
+/// Whether two docroots are in one place, however their paths are written and whatever their settings.
+fn is_place(one: &DocrootSettings, other: &DocrootSettings) -> bool {
+    one == other || as_folder(&one.to_string()) == as_folder(&other.to_string())
 }
 
 /// A docroot has one URL: what others use is not changed by a command about one user.
