@@ -125,7 +125,11 @@ impl Store {
             transports: arrived.transports,
             receipt: arrived.receipt.map(|receipt| receipt.to_text()),
         };
-        self.mine(change).await?;
+        {
+            // What is recorded and said here must not be forgotten by `lost` between the two.
+            let _shared = self.changing.read().await;
+            self.mine(change).await?;
+        }
         self.storage.metrics.parts_durable.inc();
         Ok(StorageAnswer::Durable { pairs_sha256 })
     }
@@ -146,6 +150,7 @@ impl Store {
     /// The storage has forgotten an upload, as a lifecycle rule makes it: the file begins anew, under another one.
     async fn lost(&self, file: FileId, parts: PartPlan, dead: &Upload) -> Result<Failure, Failure> {
         let _one = self.changing.write().await;
+        self.check_not_gone()?;
         let current = {
             let mut open = self.open();
             open.uploads.retain(|_, upload| !upload.is_gone());

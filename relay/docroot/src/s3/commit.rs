@@ -262,7 +262,11 @@ impl S3 {
         }
     }
 
-    pub(super) async fn complete(&self, ending: &Ending<'_>, upload_id: &str) -> Result<(), S3Error> {
+    pub(super) async fn complete(
+        &self,
+        ending: &Ending<'_>,
+        upload_id: &str,
+    ) -> Result<(), S3Error> {
         const OPERATION: &str = "CompleteMultipartUpload";
         let parts = (0u32..).zip(ending.receipts).map(|(number, receipt)| {
             CompletedPart::builder()

@@ -82,21 +82,22 @@ impl S3 {
         let answer = sent
             .await
             .map_err(|error| missing(explain(OPERATION, &error), error.code()))?;
-        let length = answer.content_length().unwrap_or(i64::MAX);
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        if length > bytes_max {
+        // A gateway may send it in chunks and not say how long it is.
+        let said = answer.content_length();
+        let said = said.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+        if said.is_some_and(|length| length > bytes_max) {
             return Err(DocrootError::OutOfRange);
         }
-        let (mut body, mut bytes) = (answer.body, BytesMut::with_capacity(length));
+        let (mut body, mut bytes) = (answer.body, BytesMut::new());
         while let Some(more) = body.next().await {
             let more = more
                 .map_err(|error| S3Error::new(Cause::Unreachable, OPERATION, error.to_string()))?;
-            if bytes.len() + more.len() > length {
+            if bytes.len() + more.len() > said.unwrap_or(bytes_max) {
                 return Err(DocrootError::OutOfRange);
             }
             bytes.extend_from_slice(&more);
         }
-        if bytes.len() < length {
+        if said.is_some_and(|length| bytes.len() < length) {
             let cut = "the answer was cut short";
             return Err(S3Error::new(Cause::Unreachable, OPERATION, cut).into());
         }

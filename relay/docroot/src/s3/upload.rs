@@ -398,7 +398,16 @@ impl S3Upload {
             Err(error) if matches!(error.cause, Cause::ObjectExists | Cause::KmsKeyNotFound) => {
                 Err(self.met(error).await)
             }
-            Err(error) => Err(error),
+            Err(error) => match self.s3.left_over(&self.key) {
+                // A server that knows no If-Match: what was left over is removed instead.
+                Some(etag) if error.cause == Cause::SseNotSupported => {
+                    self.s3.delete_exactly(&self.key, Some(&etag)).await?;
+                    self.s3.remember_left_over(&self.key, None);
+                    let detail = "what an attempt left without a record was removed";
+                    Err(S3Error::new(Cause::WriteConflict, OPERATION, detail))
+                }
+                _ => Err(error),
+            },
         }
     }
 
