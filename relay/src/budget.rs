@@ -15,10 +15,23 @@ const UNIT_BYTES: u32 = 1 << 10;
 pub(crate) struct Budget {
     /// For data that is being written. Whoever holds some waits for the disk alone, so it always comes back.
     data: Arc<Semaphore>,
-    /// For what WebTransport may have under way; kept while a lane lasts.
-    windows: Arc<Semaphore>,
+    /// For what WebTransport may have under way, kept while a lane lasts, and for fast reading of WebSockets.
+    windows: Windows,
     lanes: Arc<Semaphore>,
     by_address: PerAddress,
+}
+
+/// The part of the memory that is for what lanes receive.
+#[derive(Clone)]
+pub(crate) struct Windows(Arc<Semaphore>);
+
+impl Windows {
+    /// So much of it, if there is any just now.
+    pub(crate) fn take(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0)
+            .try_acquire_many_owned(bytes.div_ceil(UNIT_BYTES))
+            .ok()
+    }
 }
 
 /// Room for one lane, given back when dropped.
@@ -71,7 +84,7 @@ impl Budget {
         let windows = (units - data).min(1 << 28);
         Self {
             data: Arc::new(Semaphore::new(data as usize)),
-            windows: Arc::new(Semaphore::new(windows as usize)),
+            windows: Windows(Arc::new(Semaphore::new(windows as usize))),
             lanes: Arc::new(Semaphore::new(lanes_max as usize)),
             by_address: PerAddress::new(lanes_per_address_max),
         }
@@ -98,9 +111,12 @@ impl Budget {
 
     /// Memory for a receive window, if there is any just now.
     pub(crate) fn window(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.windows)
-            .try_acquire_many_owned(bytes.div_ceil(UNIT_BYTES))
-            .ok()
+        self.windows.take(bytes)
+    }
+
+    /// The memory for what lanes receive.
+    pub(crate) fn windows(&self) -> Windows {
+        self.windows.clone()
     }
 }
 

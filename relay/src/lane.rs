@@ -13,7 +13,7 @@ use sealift_protocol::frame::{Decoder, Frame, control_frame};
 use sealift_protocol::limits::{ANSWER_MAX, HELLO_MAX, LANE_IDLE_MAX};
 use sealift_protocol::message::{ClientMessage, Hello, RelayMessage, Transport};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::budget::Budget;
 use crate::package::{Closed, Lane};
@@ -23,6 +23,8 @@ use crate::relay::Relay;
 const GATHER_BYTES: usize = 256 << 10;
 /// … or for so long: what comes in datagrams or in two messages is not written in two pieces.
 const GATHER_FOR: Duration = Duration::from_millis(3);
+/// … or so many of them: what they lie in is more than they are.
+const GATHER_PIECES: usize = 1024;
 /// Messages sent in one go.
 const BATCH_MESSAGES: usize = 64;
 
@@ -72,6 +74,7 @@ pub(crate) async fn serve<I, O>(
         lane,
         gathered: Vec::new(),
         length: 0,
+        until: Instant::now(),
         budget: &relay.budget,
         ended: &ended,
     };
@@ -127,6 +130,8 @@ struct Reader<'a> {
     lane: Lane,
     gathered: Vec<Bytes>,
     length: usize,
+    /// When what is gathered is written at the latest.
+    until: Instant,
     budget: &'a Budget,
     /// The client does not take answers any more, or was told the last one.
     ended: &'a Notify,
@@ -159,14 +164,18 @@ impl Reader<'_> {
                     },
                     () = self.ended.notified() => return "ended",
                 }
-            } else if let Some(next) = input.next().now_or_never() {
-                next
-            } else if let Ok(next) = timeout(GATHER_FOR, input.next()).await {
-                next
-            } else {
+            } else if Instant::now() >= self.until {
                 match self.flush().await {
                     Ok(()) => continue,
                     Err(Closed) => return "closed",
+                }
+            } else if let Some(next) = input.next().now_or_never() {
+                next
+            } else {
+                tokio::select! {
+                    next = input.next() => next,
+                    () = sleep_until(self.until) => continue,
+                    () = self.ended.notified() => return "ended",
                 }
             };
             match next {
@@ -185,9 +194,12 @@ impl Reader<'_> {
     async fn frame(&mut self, frame: Frame) -> Result<(), Closed> {
         match frame {
             Frame::Data(bytes) => {
+                if self.gathered.is_empty() {
+                    self.until = Instant::now() + GATHER_FOR;
+                }
                 self.length += bytes.len();
                 self.gathered.push(bytes);
-                if self.length >= GATHER_BYTES {
+                if self.length >= GATHER_BYTES || self.gathered.len() >= GATHER_PIECES {
                     self.flush().await
                 } else {
                     Ok(())

@@ -72,8 +72,9 @@ fn offers_protocol(headers: &HeaderMap) -> bool {
 
 async fn serve(relay: Arc<Relay>, connection: Connection) {
     let (from, to) = tokio::io::split(connection);
-    let output = Output(Arc::new(Mutex::new(to)));
-    let input = content(Incoming::new(from), Output(Arc::clone(&output.0)));
+    let output = Output(Arc::new(Mutex::new(Sending { to, whole: true })));
+    let incoming = Incoming::new(from, relay.budget.windows());
+    let input = content(incoming, Output(Arc::clone(&output.0)));
     lane::serve(relay, Transport::WebSocket, Box::pin(input), output).await;
 }
 
@@ -98,15 +99,26 @@ fn content(
 }
 
 /// The relay's side: answers, and pongs between them.
-struct Output(Arc<Mutex<WriteHalf<Connection>>>);
+struct Output(Arc<Mutex<Sending>>);
+
+struct Sending {
+    to: WriteHalf<Connection>,
+    /// Every frame so far was written to its end.
+    whole: bool,
+}
 
 impl Output {
     async fn write(&mut self, frame: Frame) -> Result<(), Unsent> {
         let mut bytes = Vec::with_capacity(frame.len());
         frame.format(&mut bytes).map_err(|_| Unsent)?;
-        let mut to = self.0.lock().await;
-        to.write_all(&bytes).await.map_err(|_| Unsent)?;
-        to.flush().await.map_err(|_| Unsent)
+        let mut sending = self.0.lock().await;
+        if !std::mem::replace(&mut sending.whole, false) {
+            return Err(Unsent);
+        }
+        sending.to.write_all(&bytes).await.map_err(|_| Unsent)?;
+        sending.to.flush().await.map_err(|_| Unsent)?;
+        sending.whole = true;
+        Ok(())
     }
 }
 
@@ -118,6 +130,6 @@ impl Answers for Output {
 
     async fn close(&mut self) {
         let _ = self.write(Frame::close(None)).await;
-        let _ = self.0.lock().await.shutdown().await;
+        let _ = self.0.lock().await.to.shutdown().await;
     }
 }

@@ -155,6 +155,8 @@ pub const REQUEST_BYTES_MAX: usize = 32 << 10;
 pub const CONNECTIONS_MAX: usize = 4096;
 /// Longest WebSocket message: a data frame with its header, and room to spare.
 pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = DATA_BYTES_MAX + (64 << 10);
+/// Longest payload of a WebSocket control frame (RFC 6455, section 5.5).
+pub const WEBSOCKET_CONTROL_BYTES_MAX: u64 = 125;
 /// With more WebTransport handshakes under way, new ones must first prove their address.
 pub const HANDSHAKES_UNPROVED_MAX: usize = 64;
 /// With more WebTransport handshakes under way, new ones are refused.

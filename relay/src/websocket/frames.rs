@@ -7,12 +7,9 @@
 use std::io::Cursor;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use sealift_protocol::limits::WEBSOCKET_MESSAGE_BYTES_MAX;
+use sealift_protocol::limits::{WEBSOCKET_CONTROL_BYTES_MAX, WEBSOCKET_MESSAGE_BYTES_MAX};
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
-
-/// Payload of a control frame (RFC 6455, section 5.5).
-const CONTROL_BYTES_MAX: u64 = 125;
 
 /// What a client's frames say.
 #[derive(Debug, Eq, PartialEq)]
@@ -101,7 +98,7 @@ impl Unframer {
             return Err(Violation);
         }
         match (header.opcode, self.message) {
-            (OpCode::Control(_), _) if header.is_final && left <= CONTROL_BYTES_MAX => {}
+            (OpCode::Control(_), _) if header.is_final && left <= WEBSOCKET_CONTROL_BYTES_MAX => {}
             (OpCode::Data(Data::Binary), None) => self.count(0, left, header.is_final)?,
             (OpCode::Data(Data::Continue), Some(before)) => {
                 self.count(before, left, header.is_final)?;

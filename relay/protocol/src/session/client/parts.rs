@@ -17,8 +17,9 @@ use crate::ids::{Attempt, Epoch, LaneId, Pair, PartNumber, Sha256Hash};
 use crate::part_plan::PartPlan;
 use crate::session::part_set::PartSet;
 
-/// Consecutive parts that one lane reads in one stretch, as long as there are enough of them.
-const STRETCH: u32 = 4;
+/// Consecutive parts that one lane reads in one stretch, as long as there are enough of them. A browser reads ahead, and
+/// what it read ahead at the end of a stretch is lost. Whoever has nothing left takes from the end of another's.
+const STRETCH: u32 = 16;
 /// Stands for the attempt of another client, or one of which nothing is known.
 pub(super) const NOT_OURS: Attempt = Attempt(0);
 
