@@ -37,7 +37,14 @@ async fn main() -> Result<()> {
     let upload = docroot.upload(&name, shape, None).await?;
     let next = Arc::new(AtomicU32::new(0));
     let lanes: Vec<_> = (0..at_once.parse()?)
-        .map(|_| tokio::spawn(lane(upload.clone(), shape, Arc::clone(&file), Arc::clone(&next))))
+        .map(|_| {
+            tokio::spawn(lane(
+                upload.clone(),
+                shape,
+                Arc::clone(&file),
+                Arc::clone(&next),
+            ))
+        })
         .collect();
     for lane in lanes {
         lane.await??;
