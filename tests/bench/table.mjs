@@ -50,7 +50,10 @@ export class Table {
     console.log(`  ${row.name}: ${row.ratios.at(-1)}`);
   }
 
-  /** Writes the file anew, with these sections and the other groups' as they stand there. `order` is that of the groups. */
+  /**
+   * Writes the file anew, with these sections and the other groups' as they stand there. `order` is that of the groups;
+   * at the end stand the notes, which people write.
+   */
   write(path, chromium, order) {
     const kept = existsSync(path) ? groups(readFileSync(path, 'utf8')) : new Map();
     const measured = run(chromium);
@@ -58,7 +61,7 @@ export class Table {
       const sections = this.#sections.filter((section) => section.group === group).map(written);
       kept.set(group, `<!-- group: ${group} -->\n\n*${measured}*\n\n${sections.join('\n')}`);
     }
-    const known = order.filter((group) => kept.has(group)).map((group) => kept.get(group).trim());
+    const known = [...order, 'notes'].filter((group) => kept.has(group)).map((group) => kept.get(group).trim());
     writeFileSync(path, `${HEAD}\n${known.join('\n\n')}\n`);
   }
 }

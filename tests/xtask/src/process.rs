@@ -121,7 +121,7 @@ pub(crate) fn lines(
 
 fn missing(command: &Command) -> String {
     format!(
-        "`{}` could not be started",
+        "`{}` could not be started; is it installed, and in the PATH?",
         command.get_program().to_string_lossy()
     )
 }

@@ -12,6 +12,13 @@ const ADDRESS: &str = "127.0.0.1:8080";
 /// reaches the relay too, which then finishes its writes and stops.
 pub(crate) fn run(repo: &Repo) -> Result<()> {
     machine::node(repo)?;
+    must_be_free(ADDRESS)?;
+    let program = repo.target.join("release/sealift-relay");
+    if !program.is_file() {
+        println!(
+            "The first time takes 5 to 15 minutes on two cores: WebAssembly, pages, then the relay, the longest step."
+        );
+    }
     pages::build(repo)?;
     step("building the relay", || {
         process::run(
@@ -19,12 +26,7 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
                 .args(["build", "--locked", "--release", "-p", "sealift-relay"]),
         )
     })?;
-    if std::net::TcpListener::bind(ADDRESS).is_err() {
-        bail!(
-            "something else already listens on {ADDRESS}; stop it first (another `cargo xtask run`?)"
-        );
-    }
-    let mut relay = repo.command(repo.target.join("release/sealift-relay"));
+    let mut relay = repo.command(program);
     relay.args([
         "serve",
         "--listen",
@@ -44,4 +46,29 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
         bail!("the relay stopped with an error");
     }
     Ok(())
+}
+
+/// Asked before anything is built: nobody likes to hear it minutes later.
+fn must_be_free(address: &str) -> Result<()> {
+    if std::net::TcpListener::bind(address).is_err() {
+        bail!(
+            "something else already listens on {address}; stop it first (another `cargo xtask run`?)"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_taken_gets_one_line() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let error = must_be_free(&address).unwrap_err().to_string();
+        assert!(error.contains(&address) && !error.contains('\n'), "{error}");
+        drop(taken);
+        assert!(must_be_free(&address).is_ok());
+    }
 }
