@@ -72,9 +72,7 @@ pub(crate) async fn serve<I, O>(
     let writer = tokio::spawn(write(output, inbox, Arc::clone(&ended)));
     let mut reader = Reader {
         lane,
-        gathered: Vec::new(),
-        length: 0,
-        until: Instant::now(),
+        gathered: Gathered::new(),
         budget: &relay.budget,
         ended: &ended,
     };
@@ -126,12 +124,47 @@ async fn write<O: Answers>(
     let _ = timeout(ANSWER_MAX, output.close()).await;
 }
 
+/// Small pieces of data that will be written together.
+struct Gathered {
+    pieces: Vec<Bytes>,
+    length: usize,
+    /// When they are written at the latest.
+    until: Instant,
+}
+
+impl Gathered {
+    fn new() -> Self {
+        Self {
+            pieces: Vec::new(),
+            length: 0,
+            until: Instant::now(),
+        }
+    }
+
+    fn add(&mut self, piece: Bytes) {
+        if self.pieces.is_empty() {
+            self.until = Instant::now() + GATHER_FOR;
+        }
+        self.length += piece.len();
+        self.pieces.push(piece);
+    }
+
+    /// Whether there is enough of them, or they have waited long enough.
+    fn is_due(&self) -> bool {
+        self.length >= GATHER_BYTES
+            || self.pieces.len() >= GATHER_PIECES
+            || Instant::now() >= self.until
+    }
+
+    fn take(&mut self) -> Vec<Bytes> {
+        self.length = 0;
+        std::mem::take(&mut self.pieces)
+    }
+}
+
 struct Reader<'a> {
     lane: Lane,
-    gathered: Vec<Bytes>,
-    length: usize,
-    /// When what is gathered is written at the latest.
-    until: Instant,
+    gathered: Gathered,
     budget: &'a Budget,
     /// The client does not take answers any more, or was told the last one.
     ended: &'a Notify,
@@ -156,7 +189,7 @@ impl Reader<'_> {
                     Err(_) => return "bad frame",
                 }
             }
-            let next = if self.gathered.is_empty() {
+            let next = if self.gathered.pieces.is_empty() {
                 tokio::select! {
                     next = timeout(LANE_IDLE_MAX, input.next()) => match next {
                         Ok(next) => next,
@@ -164,7 +197,7 @@ impl Reader<'_> {
                     },
                     () = self.ended.notified() => return "ended",
                 }
-            } else if Instant::now() >= self.until {
+            } else if self.gathered.is_due() {
                 match self.flush().await {
                     Ok(()) => continue,
                     Err(Closed) => return "closed",
@@ -174,7 +207,7 @@ impl Reader<'_> {
             } else {
                 tokio::select! {
                     next = input.next() => next,
-                    () = sleep_until(self.until) => continue,
+                    () = sleep_until(self.gathered.until) => continue,
                     () = self.ended.notified() => return "ended",
                 }
             };
@@ -194,12 +227,8 @@ impl Reader<'_> {
     async fn frame(&mut self, frame: Frame) -> Result<(), Closed> {
         match frame {
             Frame::Data(bytes) => {
-                if self.gathered.is_empty() {
-                    self.until = Instant::now() + GATHER_FOR;
-                }
-                self.length += bytes.len();
-                self.gathered.push(bytes);
-                if self.length >= GATHER_BYTES || self.gathered.len() >= GATHER_PIECES {
+                self.gathered.add(bytes);
+                if self.gathered.is_due() {
                     self.flush().await
                 } else {
                     Ok(())
@@ -226,11 +255,40 @@ impl Reader<'_> {
     }
 
     async fn flush(&mut self) -> Result<(), Closed> {
-        if self.gathered.is_empty() {
+        let slices = self.gathered.take();
+        if slices.is_empty() {
             return Ok(());
         }
-        self.length = 0;
-        let slices = std::mem::take(&mut self.gathered);
         self.lane.data(slices, self.budget, self.ended).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_gathered_for_longer_than_3_ms_and_no_more_than_1024_pieces() {
+        let mut gathered = Gathered::new();
+        let byte = || Bytes::from_static(b"x");
+        for _ in 0..GATHER_PIECES - 1 {
+            gathered.add(byte());
+        }
+        assert!(!gathered.is_due());
+        gathered.add(byte());
+        assert!(gathered.is_due());
+        assert_eq!(gathered.take().len(), GATHER_PIECES);
+
+        gathered.add(Bytes::from(vec![0; GATHER_BYTES]));
+        assert!(gathered.is_due());
+        gathered.take();
+
+        // A byte each millisecond does not put it off.
+        for passed in 0..3 {
+            gathered.add(byte());
+            assert!(!gathered.is_due(), "{passed} ms");
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        assert!(gathered.is_due());
     }
 }
