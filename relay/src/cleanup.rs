@@ -4,6 +4,7 @@
 //! Nothing is deleted by a clock that is in doubt: one that jumped, or that at the start is far from what the records
 //! last saw. Every chore has a time limit, and one that fails or hangs does not keep the others from being done.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout};
 
+use crate::records::{Change, Records as _};
 use crate::relay::Relay;
 use crate::{clock, rekey, strays, sweep};
 
@@ -22,22 +24,31 @@ const JUMP_S: u64 = 24 * 60 * 60;
 /// For so long nothing expires after a jump. An operator can put the clock right meanwhile.
 const DOUBT: Duration = Duration::from_secs(60 * 60);
 
-/// Longest time for one chore, and for the deletion of one package. All of them can be repeated at any point.
+/// Longest time for one chore, and for the deletion of one package within it. All of them can be repeated at any point.
 const CHORE_MAX: Duration = Duration::from_secs(10 * 60);
-const DELETION_MAX: Duration = Duration::from_secs(5 * 60);
+const DELETION_MAX: Duration = Duration::from_secs(60);
+
+/// What old records name as unfinished is kept for so long at least: it may have been finished since.
+const OLD_RECORDS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Runs until the relay is dropped. Begins with what a relay before this one has left undone.
 pub(crate) async fn run(relay: Arc<Relay>) {
     let mut ticks = tokio::time::interval(EVERY);
-    let mut doubt = Doubt::new(clock::unix_seconds(), relay.sqlite.last_seen().await.ok());
-    let mut swept: Option<Instant> = None;
+    let now = clock::unix_seconds();
+    let mut doubt = Doubt::new(now, relay.sqlite.last_seen().await.ok());
+    if !doubt.believes(now) {
+        chore("unfinished packages", spare(&relay, now)).await;
+    }
+    let mut looked: Option<Instant> = None;
     loop {
         ticks.tick().await;
         let now = clock::unix_seconds();
         let believed = doubt.believes(now);
-        if swept.is_none_or(|swept| swept.elapsed() >= sweep::AGE_MIN) {
-            swept = Some(Instant::now());
+        round(&relay, now, believed).await;
+        if looked.is_none_or(|looked| looked.elapsed() >= sweep::AGE_MIN) {
+            looked = Some(Instant::now());
             if believed {
+                chore("the clock", see_clock(&relay, now)).await;
                 chore("abandoned uploads", sweep::uploads(&relay, sweep::AGE_MIN)).await;
             }
             chore(
@@ -46,7 +57,23 @@ pub(crate) async fn run(relay: Arc<Relay>) {
             )
             .await;
         }
-        round(&relay, now, believed).await;
+    }
+}
+
+/// Keeps what old records take for unfinished until an operator had time to bring the right ones.
+async fn spare(relay: &Relay, now: u64) {
+    let unfinished = relay.config.current().settings.unfinished;
+    let expires_at = now.saturating_add(unfinished.max(OLD_RECORDS).as_secs());
+    let prolong = Change::ProlongAll { expires_at };
+    if let Err(error) = relay.sqlite.apply(prolong).await {
+        tracing::error!(%error, "unfinished packages could not be prolonged");
+    }
+}
+
+/// Records a time that was right, for the next start.
+async fn see_clock(relay: &Relay, now: u64) {
+    if let Err(error) = relay.sqlite.apply(Change::SeeClock { now }).await {
+        tracing::error!(%error, "the time could not be recorded");
     }
 }
 
@@ -56,13 +83,17 @@ async fn chore(what: &'static str, work: impl Future<Output = ()>) {
 }
 
 /// Whether it came to its end.
-async fn within(limit: Duration, what: &'static str, work: impl Future<Output = ()>) -> bool {
+pub(crate) async fn within(
+    limit: Duration,
+    what: &'static str,
+    work: impl Future<Output = ()>,
+) -> bool {
     match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(())) => return true,
         Ok(Err(_)) => tracing::error!(what, "a chore failed; this is a mistake in the program"),
         Err(_) => tracing::error!(
             what,
-            minutes = limit.as_secs() / 60,
+            seconds = limit.as_secs(),
             "a chore took too long and is tried again later; does the storage answer?"
         ),
     }
@@ -105,15 +136,15 @@ impl Doubt {
     }
 }
 
-/// One round. Everything it does can be repeated.
+/// One round. Everything it does can be repeated; what may take long comes last.
 async fn round(relay: &Relay, now: u64, believed: bool) {
+    chore("certificates", async { renew(relay, now) }).await;
     chore("idle sessions", relay.packages.forget_idle(relay)).await;
     if believed {
         chore("old keyrings", rekey::clean_up(relay, now)).await;
-        expire_packages(relay, now).await;
+        chore("expired packages", expire_packages(relay, now)).await;
     }
     chore("encryption to be verified", sweep::unverified(relay)).await;
-    chore("certificates", async { renew(relay, now) }).await;
 }
 
 fn renew(relay: &Relay, now: u64) {
@@ -133,10 +164,19 @@ async fn expire_packages(relay: &Relay, now: u64) {
             return;
         }
     };
-    for package in expired {
+    // A docroot that is unwell does not keep the packages of the others.
+    let mut unwell: HashSet<String> = HashSet::new();
+    for (package, docroot) in expired {
+        if unwell.contains(&docroot) {
+            continue;
+        }
+        let mut deleted = false;
         let expire = async {
             match relay.packages.expire(relay, package, now).await {
-                Ok(()) => tracing::debug!("a package whose time was over was deleted or prolonged"),
+                Ok(()) => {
+                    tracing::debug!("a package whose time was over was deleted or prolonged");
+                    deleted = true;
+                }
                 Err(code) => tracing::error!(
                     code = code.as_str(),
                     "an expired package could not be deleted"
@@ -144,6 +184,9 @@ async fn expire_packages(relay: &Relay, now: u64) {
             }
         };
         within(DELETION_MAX, "an expired package", expire).await;
+        if !deleted {
+            unwell.insert(docroot);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use sealift_protocol::Code;
 use tokio::time::timeout;
 
 use crate::identity;
-use crate::records::Sqlite;
+use crate::records::{Change, Records as _, Sqlite};
 
 /// How long a docroot may take to answer when the configuration is read again.
 const CHECK_MAX: Duration = Duration::from_secs(20);
@@ -137,18 +137,18 @@ impl Docroots {
                 .is_some_and(|known| known.settings.as_ref() == Some(&settings));
             if !same || matches!(settings, DocrootSettings::S3(_)) {
                 let as_before = same || (known.is_none() && config.settings.degraded);
-                wanted.push((name.as_str(), known, as_before));
+                wanted.push((name.as_str(), as_before));
             }
         }
         // At once: several that do not answer take no longer than one.
         let tries = wanted
             .iter()
-            .map(|(name, ..)| in_time(name, try_one(config, name)));
+            .map(|(name, _)| in_time(name, try_one(config, name)));
         let tries = join_all(tries).await;
         let (mut tried, mut unchecked) = (Vec::new(), Vec::new());
-        for ((name, known, as_before), result) in wanted.into_iter().zip(tries) {
+        for ((name, as_before), result) in wanted.into_iter().zip(tries) {
             match result {
-                Ok(open) => tried.push((name, open, known, as_before)),
+                Ok(open) => tried.push((name, open, as_before)),
                 Err(error) if as_before => unchecked.push(not_checked(name, &error)),
                 Err(error) => return Err(error),
             }
@@ -156,44 +156,31 @@ impl Docroots {
         // From here on nothing is begun in a docroot that may move.
         let _alone = self.moving.write().await;
         let mut new = BTreeMap::new();
-        let mut left = Vec::new();
-        for (name, open, known, as_before) in tried {
-            match in_time(name, settle(name, &open, records)).await {
-                Ok(()) => {
-                    let place = open.settings.as_ref().map(ToString::to_string);
-                    let moved =
-                        |known: &Open| known.settings.as_ref().map(ToString::to_string) != place;
-                    left.extend(known.filter(moved));
+        let mut moved = Vec::new();
+        for (name, open, as_before) in tried {
+            match in_time(name, prepare(name, &open, records)).await {
+                Ok(moves) => {
+                    moved.extend(moves.then(|| name.to_owned()));
                     new.insert(name.to_owned(), open);
                 }
                 Err(error) if as_before => unchecked.push(not_checked(name, &error)),
+                // What was prepared in other places is known, and nothing is there yet.
                 Err(error) => return Err(error),
             }
         }
+        move_to(moved, &new, records).await?;
         self.open
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .extend(new);
-        for Open {
-            settings, docroot, ..
-        } in left
-        {
-            if let Some(settings) = settings
-                && let Err(error) = identity::unmark(&settings, &docroot).await
-            {
-                tracing::warn!(
-                    place = %settings,
-                    error = format!("{error:#}"),
-                    "the mark of a docroot that has moved could not be taken away from where it was"
-                );
-            }
-        }
         Ok(unchecked)
     }
 }
 
 fn not_checked(name: &str, error: &anyhow::Error) -> String {
-    format!("the docroot `{name}` could not be checked and is used as before: {error:#}")
+    format!(
+        "the docroot `{name}` could not be checked and is used as before, or left out: {error:#}"
+    )
 }
 
 /// Two docroots of one configuration must not lie one in the other: what one deletes would be the other's.
@@ -225,7 +212,10 @@ async fn in_time<T>(
 
 async fn open_one(config: &Config, name: &str, records: &Sqlite) -> anyhow::Result<Open> {
     let open = try_one(config, name).await?;
-    settle(name, &open, records).await?;
+    let moves = prepare(name, &open, records).await?;
+    let moved = moves.then(|| name.to_owned()).into_iter().collect();
+    let new = BTreeMap::from([(name.to_owned(), open.clone())]);
+    move_to(moved, &new, records).await?;
     Ok(open)
 }
 
@@ -272,18 +262,35 @@ fn address(config: &Config, name: &str, settings: &DocrootSettings) -> String {
         .to_owned()
 }
 
-/// Makes sure that it is the one that the records are about, and records where it is.
-async fn settle(name: &str, open: &Open, records: &Sqlite) -> anyhow::Result<()> {
+/// Makes sure that it is the one that the records are about, and marks its place when it is new. Whether it is about to
+/// move there; until [`move_to`] it is where it was.
+async fn prepare(name: &str, open: &Open, records: &Sqlite) -> anyhow::Result<bool> {
     let Some(settings) = &open.settings else {
-        return Ok(());
+        return Ok(false);
     };
     let cannot = || format!("the docroot `{name}` ({settings}) cannot be used");
     let mark = identity::check(name, settings, &open.docroot, records).await;
-    if let Some(mark) = mark.with_context(cannot)? {
-        let marked = identity::mark(settings, &open.docroot, mark).await;
-        marked.with_context(cannot)?;
+    let Some(mark) = mark.with_context(cannot)? else {
+        return Ok(false);
+    };
+    identity::mark(name, settings, &open.docroot, records, &mark)
+        .await
+        .with_context(cannot)?;
+    Ok(mark.moves)
+}
+
+/// Records that docroots are where they were prepared, all of them at once, and the addresses of new ones.
+async fn move_to(
+    names: Vec<String>,
+    new: &BTreeMap<String, Open>,
+    records: &Sqlite,
+) -> anyhow::Result<()> {
+    if !names.is_empty() {
+        records.apply(Change::MoveDocroots { names }).await?;
     }
-    records.set_docroot_address(name, &open.address).await?;
+    for (name, open) in new {
+        records.set_docroot_address(name, &open.address).await?;
+    }
     Ok(())
 }
 
@@ -377,8 +384,6 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::records::{Change, Records as _};
-
     /// A configuration with the docroot `other` at a URL.
     fn config(dir: &Path, other: Option<&str>) -> Config {
         let mut config = Config::from(Settings::local(dir.join("data")));
@@ -431,8 +436,8 @@ mod tests {
             .reload(&at(dir.path(), "b"), &records)
             .await
             .unwrap();
-        assert!(dir.path().join("b/.sealift-id").exists());
-        assert!(!dir.path().join("a/.sealift-id").exists());
+        let mark = |folder: &str| std::fs::read(dir.path().join(folder).join(".sealift-id"));
+        assert_ne!(mark("a").unwrap(), mark("b").unwrap());
 
         // A package is begun while a reload has looked already and found none.
         let steady = docroots.steady().await;
@@ -450,7 +455,19 @@ mod tests {
             error.contains("not the one that the records are about"),
             "{error}"
         );
-        assert!(!dir.path().join("c/.sealift-id").exists());
+        assert!(mark("c").is_err());
+        // The place before is not taken for it any more, by a restart either.
+        let error = docroots.reload(&at(dir.path(), "a"), &records).await;
+        assert!(error.is_err());
+        drop(docroots);
+        assert!(
+            Docroots::open(&at(dir.path(), "a"), &records)
+                .await
+                .is_err()
+        );
+        let docroots = Docroots::open(&at(dir.path(), "b"), &records)
+            .await
+            .unwrap();
         let id = docroots.known("other").unwrap().address;
         assert_eq!(id, dir.path().join("b").display().to_string());
     }
@@ -486,6 +503,50 @@ mod tests {
         let elsewhere = "s3://A:B@127.0.0.1:1/elsewhere?allow-http=true";
         let new = super::tests::config(dir.path(), Some(elsewhere));
         docroots.reload(&new, &records).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn a_reload_that_fails_has_moved_nothing() {
+        let dir = TempDir::new().unwrap();
+        let records = records(dir.path()).await;
+        let docroots = Docroots::open(&at(dir.path(), "a"), &records)
+            .await
+            .unwrap();
+        // `other` may move to b; `zeta` is marked by another relay.
+        let foreign = dir.path().join("z");
+        std::fs::create_dir(&foreign).unwrap();
+        std::fs::write(foreign.join(".sealift-id"), [7; 16]).unwrap();
+        let mut next = at(dir.path(), "b");
+        let zeta = sealift_config::Docroot {
+            url: Secret::new(format!("file://{}", foreign.display())),
+            ..Default::default()
+        };
+        next.docroots.insert("zeta".to_owned(), zeta);
+        docroots.reload(&next, &records).await.unwrap_err();
+        let at_a = dir.path().join("a").display().to_string();
+        assert_eq!(docroots.known("other").unwrap().address, at_a);
+        // A package is begun where the docroot still is: from now on it is nowhere else.
+        begin(&records, "other").await;
+        next.docroots.remove("zeta");
+        docroots.reload(&next, &records).await.unwrap_err();
+        drop(docroots);
+        assert!(Docroots::open(&next, &records).await.is_err());
+        Docroots::open(&at(dir.path(), "a"), &records)
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_empty_docroot_goes_back_to_where_it_was() {
+        let dir = TempDir::new().unwrap();
+        let records = records(dir.path()).await;
+        for place in ["a", "b", "a", "b"] {
+            drop(
+                Docroots::open(&at(dir.path(), place), &records)
+                    .await
+                    .unwrap(),
+            );
+        }
     }
 
     #[tokio::test]

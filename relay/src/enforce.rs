@@ -8,12 +8,17 @@
 //! user does not come back in its time, it expires as others do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sealift_protocol::PackageId;
 
+use crate::cleanup::within;
 use crate::guard;
 use crate::records::Unfinished;
 use crate::relay::Relay;
+
+/// Longest time for one package: the others are asked too.
+const ASK_MAX: Duration = Duration::from_secs(60);
 
 /// Runs until the relay is dropped.
 pub(crate) async fn run(relay: Arc<Relay>) {
@@ -38,7 +43,7 @@ async fn sweep(relay: &Relay) {
         }
     };
     for one in unfinished {
-        ask(relay, one).await;
+        within(ASK_MAX, "what a policy forbids", ask(relay, one)).await;
     }
 }
 

@@ -8,18 +8,25 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use sealift_docroot::{Docroot, DocrootSettings, Name};
+use sealift_docroot::{Docroot, DocrootSettings};
 
-use crate::records::Sqlite;
+use crate::records::{Change, Records as _, Sqlite};
 
 /// The docroot's own file. It starts with a dot, which no stored name may.
 const FILE: &str = ".sealift-id";
 
 /// What a docroot has to be marked with before anything is stored in it.
-pub(crate) struct Mark(Vec<u8>);
+pub(crate) struct Mark {
+    id: [u8; 16],
+    /// The records know it by another id, until [`Change::MoveDocroots`].
+    pub(crate) moves: bool,
+}
 
 /// Checks that a docroot is the one that the records are about. `None`: it is; otherwise it is new, or empty and in
-/// another place than before, and is to be marked. Its name in the records is settled by this.
+/// another place than before, and is to be marked.
+///
+/// One that moves gets a new id: the places where it was keep their marks, and are not taken for it any more once a
+/// package lies in the new one.
 ///
 /// # Errors
 ///
@@ -30,25 +37,36 @@ pub(crate) async fn check(
     docroot: &Docroot,
     records: &Sqlite,
 ) -> anyhow::Result<Option<Mark>> {
-    match (
-        records.docroot_id(name).await?,
-        marked(settings, docroot).await?,
-    ) {
-        (Some(known), Some(marked)) if known == marked => Ok(None),
-        (Some(known), None) if records.is_empty(name).await? => Ok(Some(Mark(known))),
-        (None, None) => {
-            let mut id = [0; 16];
-            getrandom::fill(&mut id)?;
-            // The records first: after a crash here there is still no package, and the docroot is marked then.
-            records.set_docroot_id(name, &id).await?;
-            Ok(Some(Mark(id.to_vec())))
+    let marked = marked(settings, docroot).await?;
+    let moves = match (records.docroot_ids(name).await?, &marked) {
+        (Some(known), Some(marked)) if known.id == *marked => return Ok(None),
+        (None, None) => false,
+        (Some(known), marked) => {
+            let ours = marked.is_none() || *marked == known.next || *marked == known.before;
+            if !ours || !records.is_empty(name).await? {
+                bail!(
+                    NOT_THE_ONE
+                        .replace("NAME", name)
+                        .replace("PLACE", &settings.to_string())
+                );
+            }
+            true
         }
-        _ => bail!(
-            "the docroot `{name}` in {settings} is not the one that the records are about; is its disk mounted, and \
-             are both from the same backup?"
-        ),
-    }
+        (None, Some(_)) => {
+            bail!(
+                NOT_THE_ONE
+                    .replace("NAME", name)
+                    .replace("PLACE", &settings.to_string())
+            );
+        }
+    };
+    let mut id = [0; 16];
+    getrandom::fill(&mut id)?;
+    Ok(Some(Mark { id, moves }))
 }
+
+const NOT_THE_ONE: &str = "the docroot `NAME` in PLACE is not the one that the records are about; is its disk mounted, \
+                           and are both from the same backup?";
 
 /// The id that a docroot carries.
 async fn marked(settings: &DocrootSettings, docroot: &Docroot) -> anyhow::Result<Option<Vec<u8>>> {
@@ -58,32 +76,29 @@ async fn marked(settings: &DocrootSettings, docroot: &Docroot) -> anyhow::Result
     }
 }
 
-/// Marks a docroot.
+/// Marks a place. The records know of the mark before, so that a crash leaves nothing that nobody knows; where the
+/// docroot is changes only by [`Change::MoveDocroots`].
 ///
 /// # Errors
 ///
 /// When it cannot be written.
 pub(crate) async fn mark(
+    name: &str,
     settings: &DocrootSettings,
     docroot: &Docroot,
-    Mark(id): Mark,
+    records: &Sqlite,
+    mark: &Mark,
 ) -> anyhow::Result<()> {
+    let id = mark.id;
+    if mark.moves {
+        let name = name.to_owned();
+        records.apply(Change::PrepareDocroot { name, id }).await?;
+    } else {
+        records.set_docroot_id(name, &id).await?;
+    }
     match settings {
         DocrootSettings::Folder(path) => write(path, &path.join(FILE), &id),
-        DocrootSettings::S3(_) => Ok(docroot.set_identity(id.into()).await?),
-    }
-}
-
-/// Takes the mark away from a place that an empty docroot has left: whoever goes back to it by mistake later, when
-/// packages lie in the new place, is told so.
-///
-/// # Errors
-///
-/// When it cannot be written.
-pub(crate) async fn unmark(settings: &DocrootSettings, docroot: &Docroot) -> anyhow::Result<()> {
-    match settings {
-        DocrootSettings::Folder(path) => Ok(std::fs::remove_file(path.join(FILE))?),
-        DocrootSettings::S3(_) => Ok(docroot.delete(&Name::new("sealift-docroot", "id")?).await?),
+        DocrootSettings::S3(_) => Ok(docroot.set_identity(id.to_vec().into()).await?),
     }
 }
 

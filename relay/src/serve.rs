@@ -259,7 +259,11 @@ impl Reloader {
     /// When something that it names cannot be used; then the old one holds as it was.
     pub async fn reload(&self, config: &Config) -> anyhow::Result<Reloaded> {
         let relay = self.0.upgrade().context("the relay is stopping")?;
-        Box::pin(reload::apply(&relay, config)).await
+        let config = config.clone();
+        // On its own task: an answer that is cut off does not leave it half done.
+        tokio::spawn(async move { reload::apply(&relay, &config).await })
+            .await
+            .context("the reload failed; this is a mistake in the program")?
     }
 }
 

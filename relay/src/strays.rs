@@ -83,22 +83,26 @@ async fn look_at(
         }
     }
     let mut left = 0;
+    // By a clock in doubt nothing is found either: what it says of when would be believed later.
     for &package in folders.difference(&known) {
         let found = Change::FindStray {
             docroot: docroot_name(),
             package,
             now,
         };
+        if !may_delete {
+            left += 1;
+            continue;
+        }
         apply(relay, found).await?;
         let drop = Change::DropStray {
             docroot: docroot_name(),
             package,
             long_ago,
         };
-        if may_delete
-            && docroot
-                .holds_only(&package.to_string(), is_packages)
-                .await?
+        if docroot
+            .holds_only(&package.to_string(), is_packages)
+            .await?
             && apply(relay, drop).await?
         {
             docroot.delete_folder(&package.to_string()).await?;

@@ -327,6 +327,36 @@ async fn an_upload_of_a_user_who_was_removed_waits_until_the_user_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_password_of_a_finished_package_is_changed_although_its_user_was_removed() {
+    let relay = TestRelay::with(|config| user(config, "leaving", User::default())).await;
+    let mut sealed = Sealed::new(53);
+    let granted = Some(grant(&relay, Some("leaving")));
+    let mut client = sending(&relay, &mut sealed, granted, false).await;
+    let manifest = sealed.file(Role::Manifest, 4096);
+    client.store(&manifest).await;
+    client.finish(&manifest).await;
+    relay
+        .reload(|config| {
+            config.users.clear();
+            config.settings.protection = ProtectionMode::Required;
+        })
+        .await;
+    let path = format!("/api/packages/{}/keyring", sealed.package);
+    let tag = relay.get(&path).await.1["etag"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let link = sealed.link_slot();
+    let weaker = sealed.keyring_after(&sealed.keyring.clone(), &[link]);
+    let (status, _, body) = relay.rekey(&sealed, &tag, weaker).await;
+    assert_eq!((status, &*code(&body)), (422, "password_required"));
+    let next = sealed.next_keyring();
+    let (status, ..) = relay.rekey(&sealed, &tag, next.clone()).await;
+    assert_eq!(status, 200);
+    assert_eq!(relay.get(&path).await.2, next);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_keyring_that_is_not_the_recorded_one_is_no_reason_to_delete() {
     let relay = TestRelay::open().await;
     let mut sealed = Sealed::new(50);
@@ -460,6 +490,12 @@ async fn the_report_says_who_sealed_over_what_where_and_how() {
     let (created, finished) = (done["created_at"].as_u64(), done["finished_at"].as_u64());
     assert!(created.unwrap() <= finished.unwrap());
     assert_eq!(relay.get("/api/packages/x/report").await.0, 404);
+    // Its owner may ask for more; whoever shows another token is no owner.
+    for (token, status) in [(sealed.owner.0.to_vec(), 200), (vec![7; 32], 401)] {
+        let token = bearer(&token);
+        let (found, ..) = relay.get_with(&path, &[("authorization", &token)]).await;
+        assert_eq!(found, status);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
 use sealift_tests::{Relay, write_random};
@@ -16,6 +17,9 @@ const ANSWER: &str = r#"{
     "protection": {"mode": "off", "strong_password_required": false, "password_rule": "aspera",
         "kdf_memory_kib": 8, "kdf_passes": 1, "salt": "AAAA", "encryption": false}
 }"#;
+
+/// Whether the policy was asked for.
+static ASKED: AtomicBool = AtomicBool::new(false);
 
 /// In front of a relay: answers for it when the policy is asked for, and carries all else.
 fn liar(relay: SocketAddr) -> String {
@@ -34,6 +38,7 @@ fn serve(mut client: TcpStream, relay: SocketAddr) -> Option<()> {
     let count = client.read(&mut start).ok()?;
     start.truncate(count);
     if start.starts_with(b"GET /api/policy") {
+        ASKED.store(true, SeqCst);
         let length = ANSWER.len();
         let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
@@ -62,6 +67,7 @@ fn nothing_that_a_server_says_changes_what_is_sealed() {
         &liar(relay.address()),
         &[&file, &write_random(dir.path().join("b"), 10, 1)],
     );
+    assert!(ASKED.load(SeqCst), "it heard the answer");
     let mut keyrings = 0;
     for place in relay.stored_files(0) {
         let bytes = std::fs::read(&place).unwrap();

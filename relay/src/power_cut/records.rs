@@ -272,6 +272,10 @@ impl State {
             | Change::Verified { .. }
             | Change::NameDocroot { .. }
             | Change::PlaceDocroot { .. }
+            | Change::PrepareDocroot { .. }
+            | Change::MoveDocroots { .. }
+            | Change::SeeClock { .. }
+            | Change::ProlongAll { .. }
             | Change::Prolong { .. }
             | Change::Expire { .. }
             | Change::Deleting { .. }

@@ -90,6 +90,25 @@ fn statements(change: Change) -> Vec<Query> {
         Change::NameDocroot { name, id } => vec![
             query("INSERT INTO docroots (name, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING").bind(name).bind(id.to_vec()),
         ],
+        Change::PrepareDocroot { name, id } => vec![
+            query("UPDATE docroots SET id_next = ?2 WHERE name = ?1").bind(name).bind(id.to_vec()),
+        ],
+        Change::MoveDocroots { names } => names
+            .into_iter()
+            .map(|name| {
+                query(
+                    "UPDATE docroots SET id_before = id, id = id_next, id_next = NULL WHERE name = ?1 \
+                     AND id_next IS NOT NULL AND NOT EXISTS (SELECT 1 FROM packages WHERE docroot = ?1)",
+                )
+                .bind(name)
+            })
+            .collect(),
+        Change::SeeClock { now } => vec![
+            query("INSERT INTO clock (only, seen) VALUES (1, ?1) ON CONFLICT DO UPDATE SET seen = ?1").bind(sql(now)),
+        ],
+        Change::ProlongAll { expires_at } => vec![
+            query("UPDATE packages SET expires_at = max(expires_at, ?1) WHERE state < 2").bind(sql(expires_at)),
+        ],
         Change::PlaceDocroot { name, address } => vec![
             query("UPDATE docroots SET address = ?2 WHERE name = ?1").bind(name).bind(address),
         ],

@@ -229,6 +229,28 @@ pub enum Change {
         /// Its id.
         id: [u8; 16],
     },
+    /// A place is about to be marked as the docroot's next one. Condition: it is named.
+    PrepareDocroot {
+        /// Its name in the configuration.
+        name: String,
+        /// What the place is marked with.
+        id: [u8; 16],
+    },
+    /// Docroots are in the places that were prepared. Condition, for each: it is named and no package is in it.
+    MoveDocroots {
+        /// Their names in the configuration.
+        names: Vec<String>,
+    },
+    /// The clock showed this, and was believed.
+    SeeClock {
+        /// In seconds since 1970.
+        now: u64,
+    },
+    /// All unfinished packages are kept at least until then: the records are old, and may be wrong about them.
+    ProlongAll {
+        /// In seconds since 1970.
+        expires_at: u64,
+    },
     /// Says where a named docroot is. Condition: it is named.
     PlaceDocroot {
         /// Its name in the configuration.

@@ -10,30 +10,42 @@ use super::rows::{bytes, read_file, read_keyring, read_package};
 use crate::records::changes::sql;
 use crate::records::{Change, File, Keyring, Records as _, RecordsError, Unfinished};
 
+/// What a docroot is recognised by.
+pub(crate) struct DocrootIds {
+    /// What the place where it is is marked with.
+    pub(crate) id: Vec<u8>,
+    /// What the place that it is about to move to is marked with.
+    pub(crate) next: Option<Vec<u8>>,
+    /// What the place where it was is marked with.
+    pub(crate) before: Option<Vec<u8>>,
+}
+
 impl Sqlite {
-    /// Packages that have expired or whose deletion has begun.
+    /// Packages that have expired or whose deletion has begun, with the docroot of each.
     ///
     /// # Errors
     ///
     /// [`RecordsError`].
-    pub async fn expired(&self, now: u64) -> Result<Vec<PackageId>, RecordsError> {
-        let rows = query("SELECT id FROM packages WHERE expires_at <= ?1 OR state = 3")
+    pub(crate) async fn expired(&self, now: u64) -> Result<Vec<(PackageId, String)>, RecordsError> {
+        let rows = query("SELECT id, docroot FROM packages WHERE expires_at <= ?1 OR state = 3")
             .bind(sql(now))
             .fetch_all(&self.readers)
             .await?;
         rows.iter()
-            .map(|row| Ok(PackageId(bytes(row, "id")?)))
+            .map(|row| Ok((PackageId(bytes(row, "id")?), row.try_get("docroot")?)))
             .collect()
     }
 
-    /// When a package was last begun or finished, in seconds since 1970: a time that was right then. 0 without packages.
+    /// A time that was right before, in seconds since 1970: what a believed clock showed last, or with records that never
+    /// saw one, when a package was last begun or finished. 0 without either.
     ///
     /// # Errors
     ///
     /// [`RecordsError`].
     pub(crate) async fn last_seen(&self) -> Result<u64, RecordsError> {
         let seen: i64 = query_scalar(
-            "SELECT coalesce(max(max(created_at, coalesce(finished_at, 0))), 0) FROM packages",
+            "SELECT coalesce((SELECT seen FROM clock), \
+             (SELECT max(max(created_at, coalesce(finished_at, 0))) FROM packages), 0)",
         )
         .fetch_one(&self.readers)
         .await?;
@@ -124,14 +136,23 @@ impl Sqlite {
         Ok(unfinished)
     }
 
-    /// The docroot that the records are about, once it was named.
+    /// What a docroot is recognised by, once it was named.
     ///
     /// # Errors
     ///
     /// [`RecordsError`].
-    pub(crate) async fn docroot_id(&self, name: &str) -> Result<Option<Vec<u8>>, RecordsError> {
-        let id = query_scalar("SELECT id FROM docroots WHERE name = ?1").bind(name.to_owned());
-        Ok(id.fetch_optional(&self.readers).await?)
+    pub(crate) async fn docroot_ids(&self, name: &str) -> Result<Option<DocrootIds>, RecordsError> {
+        let ids = query("SELECT id, id_next, id_before FROM docroots WHERE name = ?1");
+        let row = ids.bind(name.to_owned()).fetch_optional(&self.readers);
+        row.await?
+            .map(|row| {
+                Ok(DocrootIds {
+                    id: row.try_get("id")?,
+                    next: row.try_get("id_next")?,
+                    before: row.try_get("id_before")?,
+                })
+            })
+            .transpose()
     }
 
     /// Names the docroot.

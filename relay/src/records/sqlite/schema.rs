@@ -14,6 +14,7 @@ pub(super) const SCHEMA: &[&str] = &[
     include_str!("../schema-5.sql"),
     include_str!("../schema-6.sql"),
     include_str!("../schema-7.sql"),
+    include_str!("../schema-8.sql"),
 ];
 
 /// Brings the schema up to date, one version after the other.

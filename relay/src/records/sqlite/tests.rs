@@ -163,7 +163,10 @@ async fn what_was_finished_or_prolonged_meanwhile_does_not_expire() {
     let records = Sqlite::open(&dir.path().join("sealift.db")).await.unwrap();
     let package = PackageId([1; 16]);
     records.apply(reserve(1)).await.unwrap();
-    assert_eq!(records.expired(100).await.unwrap(), [package]);
+    assert_eq!(
+        records.expired(100).await.unwrap(),
+        [(package, "default".to_owned())]
+    );
     let prolong = |expires_at| Change::Prolong {
         package,
         expires_at,
